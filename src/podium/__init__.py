@@ -1,0 +1,1 @@
+"""Podium: deploys and runs AI agents."""

@@ -1,0 +1,1 @@
+"""Ports the daemons share, each with its implementations."""

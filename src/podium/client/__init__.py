@@ -1,0 +1,1 @@
+"""Typed client of Podium's public API."""

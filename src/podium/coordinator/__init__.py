@@ -1,0 +1,1 @@
+"""The daemon that owns the agents of one host."""

@@ -1,0 +1,1 @@
+"""The stateless daemon clients reach: authenticates, places, proxies, uploads."""

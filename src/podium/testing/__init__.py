@@ -1,0 +1,1 @@
+"""Run an agent in-process, without a server, and assert on what it said."""
