@@ -1,0 +1,1 @@
+"""Decisions of the coordinator: events in, decisions out. No asyncio, no files, no clock, no randomness."""
