@@ -145,10 +145,10 @@ class Ready(_Frame, tag="ready", frozen=True):
 
 
 class Element(msgspec.Struct, frozen=True):
-    """One event an agent emits: canonical name and content as JSON."""
+    """One event an agent emits: canonical name and content as JSON (`{}` when there is none)."""
 
     type: str
-    content: msgspec.Raw = msgspec.Raw(b"")
+    content: msgspec.Raw
 
 
 class StreamUpdate(_Frame, tag="stream_update", frozen=True):

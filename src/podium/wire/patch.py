@@ -92,7 +92,7 @@ def _step(parent: Any, part: str, path: str) -> Any:
 
 
 def _index(array: list[Any], part: str, path: str, below: int) -> int:
-    if not part.isdigit() or (len(part) > 1 and part[0] == "0") or int(part) >= below:
+    if not (part.isascii() and part.isdigit()) or (len(part) > 1 and part[0] == "0") or int(part) >= below:
         raise PatchError(f"{path!r}: {part!r} is no index of an array of {len(array)}")
     return int(part)
 
