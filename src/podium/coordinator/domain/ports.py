@@ -148,7 +148,13 @@ class Workspaces(Protocol):
         """What keeps the workspaces: `directory`."""
         ...
 
-    async def open(self, agent_id: str, deployment: PreparedDeployment, *, owner: tuple[int, int] | None) -> Path:
+    async def open(
+        self,
+        agent_id: str,
+        deployment: PreparedDeployment,
+        *,
+        owner: tuple[int, int] | None,
+    ) -> Path:
         """The agent's workspace, made (and filled from the template) when it is new, owned by `owner` (uid, gid)."""
         ...
 
@@ -168,7 +174,9 @@ class Workspaces(Protocol):
 class Deployments(Protocol):
     """Deployments on this host: looked up, fetched on demand, verified, unpacked, prepared once."""
 
-    async def ensure(self, deployment: Deployment, progress: Callable[[str], None] | None = None) -> PreparedDeployment:
+    async def ensure(
+        self, deployment: Deployment, progress: Callable[[str], None] | None = None
+    ) -> PreparedDeployment:
         """The deployment, ready to start. Many callers for one missing deployment cause one download.
 
         Raises:

@@ -1,0 +1,197 @@
+"""The turns of one agent: one at a time, in order.
+
+A pure machine: the caller tells what happened and does what it is told. It holds no content, only identities;
+what must survive is in the inbox of the journal, from which `restore` rebuilds it.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from podium.wire.commands import OnBusy
+from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.limits import CANCEL_GRACE_SECONDS, QUEUE_MAX_MESSAGES
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An accepted message that waits for its turn. `attempt` counts the runs so far."""
+
+    message_id: str
+    turn_id: str
+    on_busy: OnBusy = "queue"
+    attempt: int = 0
+
+
+class Ending(StrEnum):
+    """What a running turn is to end as, if not by itself."""
+
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+
+
+class Running(msgspec.Struct):
+    """The turn that runs. Times are monotonic seconds.
+
+    `waited` is time spent waiting for a person, which does not count against the turn's time limit.
+    `delivered`: the message was sent to the process that is alive now.
+    """
+
+    entry: Entry
+    attempt: int
+    started_at: float
+    started_ms: int
+    delivered: bool = False
+    ending: Ending | None = None
+    ending_since: float = 0.0
+    waiting_since: float | None = None
+    waited: float = 0.0
+    stream_open: bool = False
+    stream_ended: bool = False
+    errored: bool = False
+
+
+class Placement(StrEnum):
+    """What becomes of a message that was offered."""
+
+    QUEUED = "queued"
+    INTERRUPTING = "interrupting"
+    """Queued before all others; the running turn is to be cancelled."""
+    STEERING = "steering"
+    """It joins the running turn and makes none of its own."""
+
+
+class Fate(StrEnum):
+    """What becomes of the running turn when its process is gone."""
+
+    NONE = "none"
+    RERUN = "rerun"
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed_out"
+
+
+class TurnQueue:
+    """Which turn runs, and which messages wait."""
+
+    def __init__(self, limit: int = QUEUE_MAX_MESSAGES) -> None:
+        self.running: Running | None = None
+        self._limit = limit
+        self._waiting: deque[Entry] = deque()
+
+    def __len__(self) -> int:
+        """Messages that wait, without the running one."""
+        return len(self._waiting)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a turn runs or waits."""
+        return self.running is not None or bool(self._waiting)
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Takes over what the journal holds, oldest first; interrupted turns (attempt > 0) come first, then interrupts."""
+        ordered = sorted(
+            entries,
+            key=lambda entry: (entry.attempt == 0, entry.on_busy != "interrupt"),
+        )
+        self.running = None
+        self._waiting = deque(ordered)
+
+    def place(self, on_busy: OnBusy) -> Placement:
+        """Where a new message goes now.
+
+        Raises:
+            PodiumError: `busy` (`reject` while a turn runs or waits), `quota_exceeded` (the queue is full).
+        """
+        if self.has_work and on_busy == "reject":
+            raise PodiumError(
+                ErrorCode.BUSY,
+                "a turn is running; send it again when it is over, or let it queue",
+            )
+        if (
+            self.running is not None
+            and self.running.ending is None
+            and on_busy == "steer"
+        ):
+            return Placement.STEERING
+        if len(self._waiting) >= self._limit:
+            raise PodiumError(
+                ErrorCode.QUOTA_EXCEEDED,
+                f"{self._limit} messages wait already; try again later",
+                retry_after=1.0,
+            )
+        if self.running is not None and on_busy == "interrupt":
+            return Placement.INTERRUPTING
+        return Placement.QUEUED
+
+    def add(self, entry: Entry, placement: Placement) -> None:
+        """Puts a message that was placed `QUEUED` or `INTERRUPTING` into line; interrupts go before the others."""
+        if placement is Placement.INTERRUPTING:
+            ahead = sum(
+                1 for waiting in self._waiting if waiting.on_busy == "interrupt"
+            )
+            self._waiting.insert(ahead, entry)
+        else:
+            self._waiting.append(entry)
+
+    def start_next(self, now: float, now_ms: int) -> Running | None:
+        """Starts the next turn if none runs; None when there is nothing to start."""
+        if self.running is not None or not self._waiting:
+            return None
+        entry = self._waiting.popleft()
+        self.running = Running(entry, entry.attempt + 1, now, now_ms)
+        return self.running
+
+    def end(self) -> None:
+        """The running turn is over."""
+        self.running = None
+
+    def remove(self, turn_id: str) -> Entry | None:
+        """Takes a waiting turn out of line; None when it does not wait."""
+        for entry in self._waiting:
+            if entry.turn_id == turn_id:
+                self._waiting.remove(entry)
+                return entry
+        return None
+
+    def ask_end(self, ending: Ending, now: float) -> bool:
+        """Notes that the running turn is to end; False when it was told already. The first reason counts."""
+        running = self.running
+        if running is None or running.ending is not None:
+            return False
+        running.ending, running.ending_since = ending, now
+        return True
+
+    def process_lost(self) -> Fate:
+        """The process is gone: what to do about the turn. After `RERUN` the turn waits in front of all others."""
+        running = self.running
+        if running is None:
+            return Fate.NONE
+        if running.ending is not None:
+            return Fate(running.ending.value)
+        entry = msgspec.structs.replace(running.entry, attempt=running.attempt)
+        self._waiting.appendleft(entry)
+        self.running = None
+        return Fate.RERUN
+
+
+def waiting_began(running: Running, now: float) -> None:
+    """A request of the turn is open: the turn's clock stands still."""
+    if running.waiting_since is None:
+        running.waiting_since = now
+
+
+def waiting_ended(running: Running, now: float) -> None:
+    """No request of the turn is open any more: the turn's clock goes on."""
+    if running.waiting_since is not None:
+        running.waited += now - running.waiting_since
+        running.waiting_since = None
+
+
+def must_act_at(running: Running, turn_timeout: float) -> float | None:
+    """When (monotonic seconds) something must be done about the running turn: its limit, or the end of a grace."""
+    if running.ending is not None:
+        return running.ending_since + CANCEL_GRACE_SECONDS
+    if running.waiting_since is not None:
+        return None
+    return running.started_at + running.waited + turn_timeout
