@@ -1,0 +1,89 @@
+"""What does an idle agent cost, and do 500 of them start and rest without trouble?
+
+`python -m benchmarks.density [--agents N]`. PSS is read from /proc, so shared pages are counted once.
+"""
+
+import argparse
+import asyncio
+import time
+from pathlib import Path
+
+from benchmarks.figures import Row, table
+from benchmarks.machine import facts
+from benchmarks.server import Server, cpu_seconds, podium_up
+
+AT_ONCE = 16
+REST_SECONDS = 10.0
+PSS_AGENTS = 200
+
+
+def _descendants(pid: int) -> list[int]:
+    found, todo = [], [pid]
+    while todo:
+        current = todo.pop()
+        try:
+            children = [int(t) for t in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
+        except OSError:
+            continue
+        found += children
+        todo += children
+    return found
+
+
+def _pss(pids: list[int]) -> int:
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += int(text.split("Pss:")[1].split()[0]) * 1024
+    return total
+
+
+async def _start(server: Server, deployment: str, count: int) -> tuple[float, int]:
+    gate, errors = asyncio.Semaphore(AT_ONCE), 0
+
+    async def one() -> None:
+        nonlocal errors
+        async with gate:
+            try:
+                await server.create(deployment)
+            except AssertionError:
+                errors += 1
+
+    started = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(count)))
+    return time.perf_counter() - started, errors
+
+
+async def measure(agents: int) -> list[Row]:
+    """Rows of the table."""
+    async with podium_up() as server:
+        deployment = await server.deploy()
+        coordinator = server.processes()["coordinator"]
+        await server.create(deployment)
+        base = _pss(_descendants(coordinator))
+        base_self = _pss([coordinator])
+        await _start(server, deployment, PSS_AGENTS)
+        each = (_pss(_descendants(coordinator)) - base) / PSS_AGENTS
+        each_self = (_pss([coordinator]) - base_self) / PSS_AGENTS
+        took, errors = await _start(server, deployment, max(0, agents - PSS_AGENTS - 1))
+        await asyncio.sleep(2.0)
+        before, started = cpu_seconds(coordinator), time.perf_counter()
+        await asyncio.sleep(REST_SECONDS)
+        share = (cpu_seconds(coordinator) - before) / (time.perf_counter() - started)
+    rate = max(1, agents - PSS_AGENTS - 1) / took
+    return [
+        Row(f"PSS per idle agent, {PSS_AGENTS} agents", f"{each / 2**20:.2f} MiB", "< 3 MiB"),
+        Row("coordinator's own memory per agent", f"{each_self / 2**20:.2f} MiB"),
+        Row(f"starts up to {agents} agents, {AT_ONCE} at once", f"{rate:.0f}/s", note=f"{errors} errors"),
+        Row(f"coordinator at rest with {agents} agents", f"{share * 100:.2f} % of a core", "< 2 %"),
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--agents", type=int, default=500)
+    print(facts())
+    print(table("Density", asyncio.run(measure(parser.parse_args().agents))))

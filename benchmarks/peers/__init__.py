@@ -1,0 +1,1 @@
+"""Other systems, run in the same script on the same machine; skipped with a reason where they can't be had."""

@@ -1,0 +1,160 @@
+"""The two daemons as real processes that tests start, kill and start again."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import aiohttp
+
+Daemon = Literal["gateway", "coordinator"]
+READY_SECONDS = 30.0
+STOP_SECONDS = 30.0
+ADMIN_KEY = "pod_admin_" + "a" * 40
+
+
+def free_port() -> int:
+    """A port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Daemons:
+    """A gateway and a coordinator over one data directory. `environment` goes over what both are given."""
+
+    directory: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    gateway_port: int = field(default_factory=free_port)
+    coordinator_port: int = field(default_factory=free_port)
+    _running: dict[Daemon, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _logs: dict[Daemon, IO[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Where clients reach the gateway."""
+        return f"http://127.0.0.1:{self.gateway_port}"
+
+    @property
+    def data(self) -> Path:
+        """The data directory of both."""
+        return self.directory / "data"
+
+    def start(self, daemon: Daemon) -> None:
+        """Starts one daemon; it must not be running."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(exist_ok=True)
+        self._logs[daemon] = (self.directory / f"{daemon}.log").open("ab")
+        self._running[daemon] = subprocess.Popen(
+            [sys.executable, "-m", f"podium.{daemon}"],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=self._logs[daemon],
+            stderr=self._logs[daemon],
+            start_new_session=True,
+        )
+
+    def pid(self, daemon: Daemon) -> int:
+        """Pid of a running daemon."""
+        return self._running[daemon].pid
+
+    def kill(self, daemon: Daemon) -> None:
+        """SIGKILL, and reaped."""
+        process = self._running.pop(daemon)
+        process.kill()
+        process.wait(STOP_SECONDS)
+        self._logs.pop(daemon).close()
+
+    def stop(self, daemon: Daemon) -> int:
+        """SIGTERM; returns the exit code, -9 when it had to be killed."""
+        process = self._running.pop(daemon)
+        process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait(STOP_SECONDS)
+        self._logs.pop(daemon).close()
+        return code
+
+    def close(self) -> None:
+        """Stops what still runs."""
+        for daemon in ("gateway", "coordinator"):
+            if daemon in self._running:
+                self.stop(daemon)
+
+    def said(self, daemon: Daemon) -> str:
+        """What a daemon has written so far."""
+        return (self.directory / f"{daemon}.log").read_text(errors="replace")
+
+    async def ready(self) -> None:
+        """Waits until the gateway says that everything is ready.
+
+        Raises:
+            AssertionError: it did not happen in time; with what the daemons wrote last.
+        """
+        end = time.monotonic() + READY_SECONDS
+        async with aiohttp.ClientSession() as session:
+            while time.monotonic() < end:
+                if await _answers(session, f"{self.url}/ready") and await self._has_coordinator(session):
+                    return
+                for daemon, process in self._running.items():
+                    assert process.poll() is None, f"{daemon} ended:\n{self.said(daemon)[-4000:]}"
+                await asyncio.sleep(0.02)
+        raise AssertionError("not ready:\n" + "\n".join(self.said(daemon)[-4000:] for daemon in self._running))
+
+    async def start_all(self) -> None:
+        """Starts both and waits until they are ready."""
+        self.start("coordinator")
+        self.start("gateway")
+        await self.ready()
+
+    async def key(self, tenant_id: str = "acme", permissions: list[str] | None = None) -> str:
+        """A new key of a tenant, made with the admin key."""
+        body: dict[str, Any] = {"tenant_id": tenant_id}
+        if permissions is not None:
+            body["permissions"] = permissions
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(
+                f"{self.url}/api/v1/keys", json=body, headers={"Authorization": f"Bearer {ADMIN_KEY}"}
+            ) as answer,
+        ):
+            made = await answer.json()
+            assert answer.status == 201, made
+            return str(made["key"])
+
+    async def _has_coordinator(self, session: aiohttp.ClientSession) -> bool:
+        headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+        async with session.get(f"{self.url}/api/v1/coordinators", headers=headers) as answer:
+            return answer.status == 200 and bool((await answer.json())["items"])
+
+    def _environment(self) -> dict[str, str]:
+        base = {key: value for key, value in os.environ.items() if not key.startswith(("PODIUM_", "OTEL_"))}
+        return {
+            **base,
+            "PODIUM_DATA": str(self.data),
+            "GATEWAY_PORT": str(self.gateway_port),
+            "COORDINATOR_PORT": str(self.coordinator_port),
+            "COORDINATOR_ID": "coord-test",
+            "ADMIN_API_KEY": ADMIN_KEY,
+            "CLUSTER_KEY": "cluster-key-of-a-test-0123456789",
+            "SECRETS_KEY": "secrets-key-of-a-test-0123456789",
+            "LOG_FORMAT": "json",
+            **self.environment,
+        }
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url, timeout=aiohttp.ClientTimeout(total=2)) as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
