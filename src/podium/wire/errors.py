@@ -74,6 +74,7 @@ class ErrorCode(StrEnum):
     QUOTA_EXCEEDED = "quota_exceeded"
     SLOW_CONSUMER = "slow_consumer"
     INTERNAL = "internal"
+    UNREACHABLE = "unreachable"
     COORDINATOR_UNREACHABLE = "coordinator_unreachable"
     NO_COORDINATOR_AVAILABLE = "no_coordinator_available"
     REGISTRY_UNAVAILABLE = "registry_unavailable"
@@ -122,6 +123,7 @@ MAPPINGS: Final[dict[ErrorCode, Mapping]] = {
     ErrorCode.QUOTA_EXCEEDED: Mapping(429, _RATE, 75, "A quota is used up", retryable=True),
     ErrorCode.SLOW_CONSUMER: Mapping(429, 4408, 75, "The connection could not keep up", retryable=True),
     ErrorCode.INTERNAL: Mapping(500, _OOPS, 70, "Something is wrong on our side"),
+    ErrorCode.UNREACHABLE: Mapping(503, _LATER, 69, "Podium does not answer", retryable=True),
     ErrorCode.COORDINATOR_UNREACHABLE: Mapping(503, _LATER, 69, "The agent's host does not answer", retryable=True),
     ErrorCode.NO_COORDINATOR_AVAILABLE: Mapping(503, _LATER, 69, "No host has room", retryable=True),
     ErrorCode.REGISTRY_UNAVAILABLE: Mapping(503, _LATER, 69, "The registry does not answer", retryable=True),
