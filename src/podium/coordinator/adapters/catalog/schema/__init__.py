@@ -1,0 +1,1 @@
+"""Migrations of coordinator.db, numbered and forward only."""

@@ -1,0 +1,43 @@
+"""The three databases of an agent: state.db, messages.db, agent.db. The file format is told in docs/internals/databases.md."""
+
+from podium.coordinator.adapters.store.agent_store import AgentStore
+from podium.coordinator.adapters.store.batch import Batch
+from podium.coordinator.adapters.store.errors import (
+    StoreBusyError,
+    StoreClosedError,
+    StoreConflictError,
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StoreTooNewError,
+    StoreUnavailableError,
+)
+from podium.coordinator.adapters.store.records import (
+    CheckpointRow,
+    InboxRow,
+    InboxState,
+    RequestRow,
+    StateRow,
+    StoreOptions,
+    TurnOutcome,
+)
+
+__all__ = [
+    "AgentStore",
+    "Batch",
+    "CheckpointRow",
+    "InboxRow",
+    "InboxState",
+    "RequestRow",
+    "StateRow",
+    "StoreBusyError",
+    "StoreClosedError",
+    "StoreConflictError",
+    "StoreDamagedError",
+    "StoreError",
+    "StoreFullError",
+    "StoreOptions",
+    "StoreTooNewError",
+    "StoreUnavailableError",
+    "TurnOutcome",
+]

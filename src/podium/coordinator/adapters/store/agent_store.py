@@ -1,0 +1,371 @@
+"""The three databases of one agent behind one face: batches in, rows out.
+
+A batch commits state.db, then messages.db, then agent.db. The commit of messages.db is the batch's: before it nothing
+of the batch happened, after it everything did, but for log records, which may be lost.
+"""
+
+import logging
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from podium.base.clock import Clock
+from podium.coordinator.adapters.store import upkeep
+from podium.coordinator.adapters.store.batch import Batch
+from podium.coordinator.adapters.store.database import (
+    KINDS,
+    LOGS,
+    MESSAGES,
+    STATE,
+    Database,
+    Kind,
+    open_file,
+)
+from podium.coordinator.adapters.store.errors import (
+    StoreClosedError,
+    StoreConflictError,
+    StoreError,
+)
+from podium.coordinator.adapters.store.journal import Journal
+from podium.coordinator.adapters.store.logbook import Logbook
+from podium.coordinator.adapters.store.records import (
+    CheckpointRow,
+    InboxRow,
+    RequestRow,
+    StateRow,
+    StoreOptions,
+)
+from podium.coordinator.adapters.store.recovery import recover
+from podium.coordinator.adapters.store.states import PACK_FROM_BYTES, read_state
+from podium.coordinator.adapters.store.validation import validate_files
+from podium.wire.envelope import EventRow
+from podium.wire.rest import ConversationMessage, LogRecord, TurnUsage
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_BATCHES: Final = 64
+"""How often a store looks at the size of its write-ahead logs: a look is three system calls."""
+
+_UNPACKED: Final = "SELECT count(*) FROM snapshot WHERE codec = 'json' AND kind = 'given' AND size >= ?"
+_TAIL: Final = (
+    "SELECT coalesce(sum(length(ops)), 0) FROM delta WHERE version > (SELECT coalesce(max(version), 0) FROM snapshot)"
+)
+
+
+class AgentStore:
+    """One agent's databases. All calls but `maintenance` and `close` belong to one thread (the event loop's)."""
+
+    def __init__(
+        self,
+        files: dict[Kind, Database],
+        agent_id: str,
+        clock: Clock,
+        options: StoreOptions,
+    ) -> None:
+        self.agent_id = agent_id
+        self._files = files
+        self._clock = clock
+        self._options = options
+        self._state = files[STATE]
+        self._messages = files[MESSAGES]
+        self._logs = files[LOGS]
+        self._journal = Journal(self._messages)
+        self._logbook = Logbook(self._logs, options.log_max_bytes)
+        self._heads = recover(self._state, self._messages, agent_id)
+        self._batch: Batch | None = None
+        self._unsettled = False
+        self._closed = False
+        self._upkeep = threading.Lock()
+        self._batches = 0
+        self._logs_long = self._any_log_long()
+        self._snapshot_version: int = self._state.value("SELECT coalesce(max(version), 0) FROM snapshot")
+        self._tail_bytes: int = self._state.value(_TAIL)
+        self._unpacked = bool(self._state.value(_UNPACKED, (PACK_FROM_BYTES,)))
+        self.lost_log_records = 0
+        """Log records that could not be written since the store was opened."""
+
+    @classmethod
+    def open(
+        cls,
+        agent_directory: Path,
+        agent_id: str,
+        clock: Clock,
+        options: StoreOptions | None = None,
+    ) -> "AgentStore":
+        """Opens an agent's databases, made when they are not there, and sets right what a crash left.
+
+        Raises:
+            StoreDamagedError: a file is damaged or another agent's.
+            StoreTooNewError: a newer release wrote a file.
+            StoreError: a file can't be made, opened or written.
+        """
+        files: dict[Kind, Database] = {}
+        try:
+            for kind in KINDS:
+                files[kind] = open_file(kind, agent_directory)
+            return cls(files, agent_id, clock, options or StoreOptions())
+        except BaseException:  # an open connection would keep descriptors and a lock
+            for database in files.values():
+                database.close()
+            raise
+
+    def close(self) -> None:
+        """Checkpoints and closes the files; waits for maintenance. It syncs to disk: call it from a worker thread."""
+        with self._upkeep:
+            self._closed = True
+            for database in self._files.values():
+                database.close()
+
+    def validate(self) -> list[str]:
+        """Checks every invariant; findings in words, none when all is well. Reads everything: for tests and the doctor.
+
+        Raises:
+            StoreError: a file can't be read at all.
+        """
+        return validate_files(self._state, self._messages, self._logs)
+
+    @property
+    def head_seq(self) -> int:
+        """Number of the newest event; 0 when there is none."""
+        return self._heads.seq
+
+    @property
+    def state_version(self) -> int:
+        """Newest version of the state; 0 when there is none."""
+        return self._heads.version
+
+    @property
+    def state_schema(self) -> int | None:
+        """`_version` of the state class that wrote the state; None when there is none."""
+        return self._heads.schema
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def batch(self) -> Batch:
+        """Begins a batch, to be used in `with`: its end commits, an exception drops it.
+
+        Raises:
+            StoreConflictError: a batch is being filled already.
+            StoreClosedError: the store was closed.
+            StoreError: an earlier commit failed half-way and can't be undone yet (disk still full).
+        """
+        if self._batch is not None:
+            raise StoreConflictError("messages", "a batch is open already")
+        if self._closed:
+            raise StoreClosedError("messages", "the store is closed")
+        if self._unsettled:
+            self._settle()
+        self._batch = Batch(self._heads, self._clock, self._commit, self._discard)
+        return self._batch
+
+    def _discard(self) -> None:
+        self._batch = None
+
+    def _commit(self, batch: Batch) -> None:
+        """Writes a batch. After a failure the heads are read from the files again, so they never tell of what is not there."""
+        self._batch = None
+        fault = self._options.fault
+        try:
+            if batch.state:
+                self._state.write(batch.state, fault)
+                self._unsettled = True
+                fault("state.committed")
+            if changes := batch.message_changes():
+                self._messages.write(changes, fault)
+                self._unsettled = False
+                self._heads = batch.heads
+                fault("messages.committed")
+        except BaseException:  # also a cancelled or interrupted caller must find heads that are true
+            with suppress(StoreError):  # then it stays unsettled, and the next batch tries again before anything else
+                self._settle()
+            raise
+        self._count(batch)
+        if batch.logs:
+            self._commit_logs(batch)
+
+    def _settle(self) -> None:
+        """Undoes what a failed commit left in state.db and reads the heads anew."""
+        self._unsettled = True
+        self._heads = recover(self._state, self._messages, self.agent_id)
+        self._unsettled = False
+
+    def _commit_logs(self, batch: Batch) -> None:
+        """The batch is committed; log records are not worth telling its caller otherwise."""
+        try:
+            self._logs.write([*batch.log_changes(), *self._logbook.forgetting()], self._options.fault)
+        except StoreError as error:
+            self.lost_log_records += len(batch.logs)
+            log.warning(
+                "log_records_lost",
+                extra={
+                    "agent_id": self.agent_id,
+                    "lost": len(batch.logs),
+                    "why": str(error),
+                },
+            )
+        else:
+            self._options.fault("logs.committed")
+
+    def _count(self, batch: Batch) -> None:
+        if batch.given_version:
+            self._snapshot_version, self._tail_bytes, self._unpacked = (
+                batch.given_version,
+                0,
+                True,
+            )
+        self._tail_bytes += batch.state_bytes
+        self._batches += 1
+        if self._batches % LOOK_EVERY_BATCHES == 0:
+            self._logs_long = self._any_log_long()
+
+    # ── upkeep ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def maintenance_due(self) -> bool:
+        """Whether `maintenance` has something to do; costs nothing to ask."""
+        return self._snapshot_due or self._logs_long or self._unpacked
+
+    @property
+    def _snapshot_due(self) -> bool:
+        deltas = self._heads.version - self._snapshot_version
+        return deltas >= self._options.snapshot_every_deltas or (
+            deltas > 0 and self._tail_bytes >= self._options.snapshot_every_bytes
+        )
+
+    def maintenance(self) -> None:
+        """Takes the snapshot that is due, packs and thins snapshots, forgets old commands, caps the log and moves long
+        write-ahead logs into their files. Call it from a worker thread; batches may go on meanwhile.
+
+        Raises:
+            StoreError: something can't be read or written; what was done stays, the rest is due again.
+        """
+        with self._upkeep:
+            if self._closed:
+                return
+            for kind, database in upkeep.each(self._files):
+                if kind is STATE:
+                    self._keep_states(database)
+                elif kind is MESSAGES:
+                    upkeep.forget_commands(database, self._clock.now_ms())
+                else:
+                    upkeep.cap_log(database, self._options.log_max_bytes)
+                upkeep.move_log(database, self._options.wal_max_bytes)
+            self._logs_long = self._any_log_long()
+
+    def checkpoint_files(self) -> None:
+        """Moves the write-ahead logs into their files, however short: then a power loss costs nothing that was
+        committed before. Call it from a worker thread.
+
+        Raises:
+            StoreError: a file can't be written.
+        """
+        with self._upkeep:
+            if not self._closed:
+                for _kind, database in upkeep.each(self._files):
+                    upkeep.move_log(database, 0)
+
+    def _keep_states(self, database: Database) -> None:
+        self._unpacked = False
+        upkeep.pack_given(database)
+        if self._snapshot_due:
+            version, known_bytes = self._heads.version, self._tail_bytes
+            upkeep.take_snapshot(database, version, self._options.fault)
+            self._snapshot_version = version
+            self._tail_bytes = max(self._tail_bytes - known_bytes, 0)
+
+    def _any_log_long(self) -> bool:
+        return any(database.log_bytes() > self._options.wal_max_bytes for database in self._files.values())
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def state(self, version: int | None = None) -> StateRow:
+        """The state now, or at an older version; version 0 is the empty object.
+
+        Raises:
+            StoreConflictError: there is no such version.
+            StoreError: it can't be read or rebuilt.
+        """
+        wanted = self._heads.version if version is None else version
+        if not 0 <= wanted <= self._heads.version:
+            raise StoreConflictError(
+                "state",
+                f"there is no version {wanted}; the newest is {self._heads.version}",
+            )
+        return read_state(self._state, wanted)
+
+    def events(self, after: int, limit: int, upto: int | None = None) -> list[EventRow]:
+        """At most `limit` events above seq `after`, not above `upto`, in order."""
+        return self._journal.events(after, limit, upto)
+
+    def turn_events(self, turn_id: str) -> list[EventRow]:
+        """All events of a turn, in order, earlier attempts included."""
+        return self._journal.turn_events(turn_id)
+
+    def usage_of(self, turn_id: str) -> TurnUsage:
+        """Sum of the turn's `usage.update` events."""
+        return self._journal.usage_of(turn_id)
+
+    def conversation(self, limit: int, *, after: int = 0, before: int | None = None) -> list[ConversationMessage]:
+        """Messages and answers, oldest first: the first `limit` above seq `after`, or, with `before`, the last below it."""
+        return self._journal.conversation(limit, after=after, before=before)
+
+    def inbox_open(self) -> list[InboxRow]:
+        """Messages queued or running, in the order they were accepted."""
+        return self._journal.inbox_open()
+
+    def inbox(self, message_id: str) -> InboxRow | None:
+        """A message by its id."""
+        return self._journal.inbox(message_id)
+
+    def turn(self, turn_id: str) -> InboxRow | None:
+        """The message a turn works on."""
+        return self._journal.turn(turn_id)
+
+    def command(self, command_id: str) -> bytes | None:
+        """The answer a command got within the last 24 hours."""
+        return self._journal.command(command_id, self._clock.now_ms())
+
+    def requests(self, status: str | None = None, limit: int = 100, *, after: int = 0) -> list[RequestRow]:
+        """At most `limit` requests asked after event `after` (the cursor), in order; `status` open, resolved or None."""
+        return self._journal.requests(status, limit, after)
+
+    def open_requests(self) -> list[RequestRow]:
+        """Every request that waits, in order."""
+        return self._journal.open_requests()
+
+    def request(self, request_id: str) -> RequestRow | None:
+        """A request by its id."""
+        return self._journal.request(request_id)
+
+    def checkpoints(self, limit: int = 100, *, after: int = 0) -> list[CheckpointRow]:
+        """At most `limit` checkpoints past position `after` (the cursor), in the order turns ended."""
+        return self._journal.checkpoints(limit, after)
+
+    def checkpoint(self, turn_id: str) -> CheckpointRow | None:
+        """Where a turn ended."""
+        return self._journal.checkpoint(turn_id)
+
+    def logs(
+        self,
+        level: str | None = None,
+        limit: int = 100,
+        *,
+        offset: int = 0,
+        after_id: int = 0,
+    ) -> list[LogRecord]:
+        """At most `limit` log records of `level` or worse with an id above `after_id`, oldest first."""
+        return self._logbook.records(level, limit, offset=offset, after_id=after_id)
+
+    def count_logs(self, level: str | None = None) -> int:
+        """How many log records of `level` or worse there are."""
+        return self._logbook.count(level)
+
+    def last_log_lines(self, count: int) -> list[str]:
+        """The last log messages, oldest first."""
+        return self._logbook.last_lines(count)
+
+    @property
+    def log_used_bytes(self) -> int:
+        """What the log takes on disk."""
+        return self._logbook.used_bytes()

@@ -1,0 +1,1 @@
+"""Migrations of agent.db (the logs), numbered and forward only."""

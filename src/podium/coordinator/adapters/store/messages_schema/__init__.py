@@ -1,0 +1,1 @@
+"""Migrations of messages.db, numbered and forward only."""

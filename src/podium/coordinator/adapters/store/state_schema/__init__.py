@@ -1,0 +1,1 @@
+"""Migrations of state.db, numbered and forward only."""

@@ -1,0 +1,133 @@
+"""What keeps a store small and quick, done in a worker thread over connections of its own, away from the event loop."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Final
+
+from podium.coordinator.adapters.store.database import (
+    LOGS,
+    MESSAGES,
+    STATE,
+    Change,
+    Database,
+    Kind,
+    connect,
+)
+from podium.coordinator.adapters.store.logbook import Logbook
+from podium.coordinator.adapters.store.states import (
+    PACK_FROM_BYTES,
+    PACKED,
+    PLAIN,
+    pack,
+    read_state,
+    snapshot_change,
+)
+from podium.coordinator.adapters.store.thinning import superfluous
+from podium.wire.limits import COMMAND_MEMORY_MS
+
+FORGET_COMMANDS_AT_ONCE: Final = 1_000
+"""Old commands removed per transaction: short enough for a commit that waits meanwhile."""
+
+LOG_HARD_FACTOR: Final = 4
+"""A write-ahead log this many times over its limit is moved with the write lock held (a commit may wait a few
+milliseconds): under endless writes a polite checkpoint alone might never reach its end."""
+
+Fault = Callable[[str], None]
+_OLD_COMMANDS: Final = "SELECT position FROM (SELECT position, ts FROM command ORDER BY position LIMIT ?) WHERE ts <= ?"
+
+
+def take_snapshot(database: Database, version: int, fault: Fault) -> None:
+    """Keeps the state at `version` (committed) whole, and removes snapshots that are no longer needed.
+
+    Raises:
+        StoreError: the state can't be rebuilt or written.
+    """
+    rows = database.rows(
+        "SELECT version, kind FROM snapshot WHERE version <= ? ORDER BY version",
+        (version,),
+    )
+    derived = [row[0] for row in rows if row[1] == "derived"]
+    given = [row[0] for row in rows if row[1] == "given"]
+    change = snapshot_change(read_state(database, version))
+    gone = superfluous([*derived, version], given)
+    changes = [
+        change,
+        Change(
+            "DELETE FROM snapshot WHERE version = ? AND kind = 'derived'",
+            [(v,) for v in gone],
+        ),
+    ]
+    fault("snapshot.commit")
+    database.write(changes, _quiet)
+    fault("snapshot.committed")
+
+
+def pack_given(database: Database) -> None:
+    """Packs whole states that were written plainly, to keep the event loop free, one after the other.
+
+    Raises:
+        StoreError: the file can't be read or written.
+    """
+    rows = database.rows(
+        "SELECT version FROM snapshot WHERE codec = ? AND kind = 'given' AND size >= ?",
+        (PLAIN, PACK_FROM_BYTES),
+    )
+    for (version,) in rows:
+        found = database.row(
+            "SELECT data FROM snapshot WHERE version = ? AND codec = ?",
+            (version, PLAIN),
+        )
+        if found is None:
+            continue
+        codec, data = pack(found[0])
+        if codec == PACKED:
+            update = "UPDATE snapshot SET codec = ?, data = ? WHERE version = ? AND codec = ?"
+            database.write([Change(update, ((codec, data, version, PLAIN),))], _quiet)
+
+
+def forget_commands(database: Database, now_ms: int) -> None:
+    """Removes commands older than their memory.
+
+    Raises:
+        StoreError: the file can't be read or written.
+    """
+    while old := database.rows(_OLD_COMMANDS, (FORGET_COMMANDS_AT_ONCE, now_ms - COMMAND_MEMORY_MS)):
+        database.write([Change("DELETE FROM command WHERE position = ?", old)], _quiet)
+
+
+def cap_log(database: Database, max_bytes: int) -> None:
+    """Brings the log under its cap, whatever was written at once.
+
+    Raises:
+        StoreError: the file can't be read or written.
+    """
+    logbook = Logbook(database, max_bytes)
+    while changes := logbook.forgetting():
+        database.write(changes, _quiet)
+
+
+def move_log(database: Database, max_bytes: int) -> None:
+    """Moves a write-ahead log above `max_bytes` into its file and begins it anew.
+
+    Raises:
+        StoreError: the file can't be written.
+    """
+    size = database.log_bytes()
+    if size <= max_bytes:
+        return
+    done = database.checkpoint("PASSIVE") or database.checkpoint("PASSIVE")
+    if not done and size > LOG_HARD_FACTOR * max_bytes:
+        done = database.checkpoint("RESTART")
+    if done:
+        database.restart_log()
+
+
+def each(files: dict[Kind, Database]) -> Iterator[tuple[Kind, Database]]:
+    """Connections of this thread's own to the same files, state.db first, each closed before the next is opened."""
+    for kind in (STATE, MESSAGES, LOGS):
+        with closing(connect(kind, files[kind].path)) as database:
+            yield kind, database
+
+
+def _quiet(point: str) -> None:
+    """Upkeep's own transactions have no fault points besides that of the snapshot."""
