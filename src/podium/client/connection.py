@@ -90,8 +90,9 @@ class PodiumConnection:
         if self._socket is not None and self._online.is_set():
             await self._socket.send(frame)
         try:
-            return await asyncio.wait_for(future, seconds)
-        except asyncio.TimeoutError as error:  # noqa: UP041 - the same class, by its documented name
+            async with asyncio.timeout(seconds):
+                return await future
+        except TimeoutError as error:
             raise self._unanswered(f"no acknowledgement within {seconds:.0f} s", error) from error
 
     async def send_raw(self, data: str) -> None:
@@ -102,8 +103,9 @@ class PodiumConnection:
         """
         self._check_frame(data)
         try:
-            await asyncio.wait_for(self._online.wait(), ACK_SECONDS)
-        except asyncio.TimeoutError as error:  # noqa: UP041 - as above
+            async with asyncio.timeout(ACK_SECONDS):
+                await self._online.wait()
+        except TimeoutError as error:
             raise self._unanswered("not connected", error) from error
         if self._ended is not None or self._socket is None:
             raise self._ended or self._unanswered("the connection is closed", None)
@@ -195,9 +197,10 @@ class PodiumConnection:
         """A socket whose server has said `connected`."""
         socket = await self._dial(self.instance_id, self._cursor.seq)
         try:
-            first = await asyncio.wait_for(socket.receive(), FIRST_FRAME_SECONDS)
+            async with asyncio.timeout(FIRST_FRAME_SECONDS):
+                first = await socket.receive()
             self._greet(first)
-        except asyncio.TimeoutError as error:  # noqa: UP041 - as above
+        except TimeoutError as error:
             await socket.close()
             raise unreachable("connect", f"no greeting within {FIRST_FRAME_SECONDS:.0f} s", error) from error
         except BaseException:

@@ -1,6 +1,5 @@
 """The socket under a stream, as a port, and its implementation with aiohttp."""
 
-import asyncio
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from podium.client.call import api_path
@@ -92,6 +91,6 @@ class Dialer:
             if error.status == 404:
                 problem = PodiumError(ErrorCode.INSTANCE_NOT_FOUND, f"there is no instance {instance_id}")
             raise PodiumConnectionError("connect", problem, instance_id=instance_id, status=error.status) from error
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:  # noqa: UP041 - see transport
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             detail = f"{self._transport.settings.url}: {str(error) or type(error).__name__}"
             raise unreachable("connect", detail, error) from error

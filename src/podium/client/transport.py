@@ -1,6 +1,5 @@
 """HTTP to the gateway: one place where requests leave and failures become `PodiumConnectionError`."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -107,7 +106,7 @@ class Transport:
                 yield response
         except aiohttp.ClientError as error:
             raise self._lost(call, error) from error
-        except asyncio.TimeoutError as error:  # noqa: UP041 - aiohttp's own timeouts derive from it
+        except TimeoutError as error:
             raise self._lost(call, error, f"no answer within {call.seconds:.0f} s") from error
 
     async def _lines(self, call: Call, response: "aiohttp.ClientResponse") -> AsyncIterator[bytes]:

@@ -1,5 +1,7 @@
 """Time that passes only when somebody waits."""
 
+import asyncio
+
 from podium.client.timing import Timing
 
 
@@ -13,4 +15,5 @@ class VirtualTime:
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+        await asyncio.sleep(0)
         self.now += seconds
