@@ -1,0 +1,63 @@
+"""One real platform for each module of system tests; tests keep apart by tenant and agent type."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.system.api import Caller
+from tests.system.daemons import Daemons
+
+ECHO = """
+from podium.agent import BaseAgent, DeltaState
+
+
+class Agent(BaseAgent):
+    class State(DeltaState):
+        count: int = 0
+
+    async def on_message(self, ctx, message):
+        ctx.state.count += 1
+        reply = await ctx.send_message()
+        await reply.stream_token(f"{ctx.state.count}: {message['text']}", final=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemons]:
+    """A gateway and a coordinator, ready; one pair for a module."""
+    running = Daemons(tmp_path_factory.mktemp("platform"))
+    try:
+        asyncio.run(running.start_all())
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP session of the test's own."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as made:
+        yield made
+
+
+@pytest.fixture
+async def caller(daemons: Daemons, session: aiohttp.ClientSession) -> Caller:
+    """A caller with a fresh tenant's key."""
+    tenant = f"tenant-{uuid.uuid4().hex[:8]}"
+    return Caller(daemons, session, await daemons.key(tenant))
+
+
+@pytest.fixture
+def agent_type() -> str:
+    """An agent type of the test's own."""
+    return f"t-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+async def echo(caller: Caller, agent_type: str, tmp_path: Path) -> str:
+    """A deployed echo agent; its deployment id."""
+    return await caller.deploy(tmp_path / "echo", agent_type, ECHO)
