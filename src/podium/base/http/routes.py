@@ -1,0 +1,110 @@
+"""Which endpoint answers a request: pure matching of method and path."""
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from podium.base.http.endpoint import Endpoint
+from podium.wire.errors import ErrorCode, PodiumError
+
+
+class MethodNotAllowedError(PodiumError):
+    """The path exists, the method does not. `allowed` is what it takes."""
+
+    def __init__(self, allowed: list[str]) -> None:
+        super().__init__(ErrorCode.METHOD_NOT_ALLOWED, f"this route takes {', '.join(allowed)}")
+        self.allowed = allowed
+
+
+class _Node:
+    def __init__(self) -> None:
+        self.fixed: dict[str, _Node] = {}
+        self.parameter: _Node | None = None
+        self.endpoints: dict[str, Endpoint] = {}
+
+
+class Routes:
+    """The endpoints by path and method. A fixed part wins over a parameter.
+
+    Raises:
+        ValueError: two endpoints share path and method.
+    """
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self._root = _Node()
+        for endpoint in endpoints:
+            self._add(endpoint)
+
+    def match(self, method: str, raw_path: bytes) -> tuple[Endpoint, dict[str, Any]]:
+        """The endpoint and the values of its path's parameters, each of its declared type.
+
+        Raises:
+            PodiumError: `not_found`, `method_not_allowed`, or what the parameter declares for a value that can't be one.
+        """
+        parts = [_decoded(part) for part in raw_path.split(b"/")[1:]]
+        found = _find(self._root, parts, 0, ())
+        if found is None:
+            raise PodiumError(ErrorCode.NOT_FOUND, "there is no such route")
+        node, values = found
+        endpoint = node.endpoints.get(method) or (node.endpoints.get("GET") if method == "HEAD" else None)
+        if endpoint is None:
+            raise MethodNotAllowedError(sorted(node.endpoints))
+        return endpoint, _typed(endpoint, values)
+
+    def _add(self, endpoint: Endpoint) -> None:
+        node = self._root
+        for part in endpoint.path.split("/")[1:]:
+            if part.startswith("{"):
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+            else:
+                node = node.fixed.setdefault(part, _Node())
+        if endpoint.method in node.endpoints:
+            raise ValueError(f"two endpoints for {endpoint.method} {endpoint.path}")
+        node.endpoints[endpoint.method] = endpoint
+
+
+def parameter_names(path: str) -> list[str]:
+    """Names of the parameters in a path template, in order."""
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
+
+
+def _find(
+    node: _Node, parts: list[str | None], at: int, values: tuple[str, ...]
+) -> tuple[_Node, tuple[str, ...]] | None:
+    if at == len(parts):
+        return (node, values) if node.endpoints else None
+    part = parts[at]
+    if part is None:
+        return None
+    fixed = node.fixed.get(part)
+    if fixed is not None and (found := _find(fixed, parts, at + 1, values)) is not None:
+        return found
+    if node.parameter is None or not part:
+        return None
+    return _find(node.parameter, parts, at + 1, (*values, part))
+
+
+def _decoded(part: bytes) -> str | None:
+    try:
+        return unquote_to_bytes(part).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _typed(endpoint: Endpoint, values: tuple[str, ...]) -> dict[str, Any]:
+    typed: dict[str, Any] = {}
+    for name, value in zip(parameter_names(endpoint.path), values, strict=True):
+        param = endpoint.params.get(name)
+        if param is None:
+            typed[name] = value
+            continue
+        if "\n" in value:
+            raise PodiumError(param.missing, f"{name} can't be that")
+        try:
+            typed[name] = msgspec.convert(value, param.type, strict=False)
+        except msgspec.ValidationError as error:
+            raise PodiumError(param.missing, f"no {name} looks like that") from error
+    return typed
