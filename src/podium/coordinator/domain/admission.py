@@ -25,9 +25,7 @@ def admit(room: Room) -> None:
         PodiumError: `draining`, or `no_coordinator_available` when the host is full.
     """
     if room.draining:
-        raise PodiumError(
-            ErrorCode.DRAINING, "this host is being drained", retry_after=RETRY_SECONDS
-        )
+        raise PodiumError(ErrorCode.DRAINING, "this host is being drained", retry_after=RETRY_SECONDS)
     if room.agents >= room.agents_limit:
         raise PodiumError(
             ErrorCode.NO_COORDINATOR_AVAILABLE,

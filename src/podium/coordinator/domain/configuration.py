@@ -30,9 +30,5 @@ def nested(changes: dict[str, Any]) -> dict[str, Any]:
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     """Top-level keys of `after` that differ from `before`; a key that is gone has the value None."""
-    changed = {
-        key: value
-        for key, value in after.items()
-        if key not in before or before[key] != value
-    }
+    changed = {key: value for key, value in after.items() if key not in before or before[key] != value}
     return changed | dict.fromkeys(before.keys() - after.keys())

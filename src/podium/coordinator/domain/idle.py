@@ -7,9 +7,7 @@ _SLEEPABLE = frozenset({InstanceStatus.READY, InstanceStatus.WAITING})
 what it asked is answered from the durable row."""
 
 
-def sleep_due(
-    status: InstanceStatus, idle_timeout_ms: int, last_active: float
-) -> float | None:
+def sleep_due(status: InstanceStatus, idle_timeout_ms: int, last_active: float) -> float | None:
     """When (monotonic seconds) the agent should be asked whether it may sleep; None: not as things are."""
     if idle_timeout_ms == 0 or status not in _SLEEPABLE:
         return None

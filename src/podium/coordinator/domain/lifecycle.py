@@ -10,7 +10,8 @@ deploying → initializing → ready ⇄ running ⇄ waiting
 from enum import StrEnum
 from typing import Final
 
-from podium.wire.status import OVER, InstanceStatus as S
+from podium.wire.status import OVER
+from podium.wire.status import InstanceStatus as S
 
 
 class Change(StrEnum):
@@ -29,6 +30,7 @@ class Change(StrEnum):
     PROCESS_LOST = "process_lost"
     """The process ended without being told to; another one is started."""
     SLEPT = "slept"
+    """The process was told to end because it was idle; a person may have answered meanwhile, so it may be running."""
     WOKEN = "woken"
     HOST_LOST = "host_lost"
     """The coordinator itself went down and is back: no process is left."""
@@ -59,6 +61,7 @@ TRANSITIONS: Final[dict[tuple[S, Change], S]] = {
     (S.WAITING, Change.TURN_ENDED): S.READY,
     (S.READY, Change.SLEPT): S.ASLEEP,
     (S.WAITING, Change.SLEPT): S.ASLEEP,
+    (S.RUNNING, Change.SLEPT): S.ASLEEP,
     (S.ASLEEP, Change.WOKEN): S.INITIALIZING,
     (S.STOPPING, Change.GONE): S.TERMINATED,
     **{(state, Change.PROCESS_LOST): S.INITIALIZING for state in _LINKED},
@@ -77,9 +80,7 @@ def after(status: S, change: Change) -> S:
     """
     following = TRANSITIONS.get((status, change))
     if following is None:
-        raise ForbiddenChangeError(
-            f"{change.value} can't happen to an instance that is {status.value}"
-        )
+        raise ForbiddenChangeError(f"{change.value} can't happen to an instance that is {status.value}")
     return following
 
 

@@ -174,9 +174,7 @@ class Workspaces(Protocol):
 class Deployments(Protocol):
     """Deployments on this host: looked up, fetched on demand, verified, unpacked, prepared once."""
 
-    async def ensure(
-        self, deployment: Deployment, progress: Callable[[str], None] | None = None
-    ) -> PreparedDeployment:
+    async def ensure(self, deployment: Deployment, progress: Callable[[str], None] | None = None) -> PreparedDeployment:
         """The deployment, ready to start. Many callers for one missing deployment cause one download.
 
         Raises:

@@ -71,9 +71,7 @@ def _selected(asked: PermissionRequested, answer: AnswerContent) -> Resolution:
             "a permission is answered with option_id or dismissed",
         )
     if answer.option_id not in offered:
-        raise PodiumError(
-            ErrorCode.INVALID_REQUEST, f"option_id must be one of {', '.join(offered)}"
-        )
+        raise PodiumError(ErrorCode.INVALID_REQUEST, f"option_id must be one of {', '.join(offered)}")
     return Resolution("selected", "client", option_id=answer.option_id)
 
 

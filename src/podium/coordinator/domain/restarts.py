@@ -27,7 +27,5 @@ def decide(policy: Restart, history: tuple[float, ...], now: float) -> Again | G
     window = policy.window_ms / 1000
     recent = tuple(moment for moment in history if now - moment < window)
     if len(recent) >= policy.attempts:
-        return GiveUp(
-            f"the process ended again after {len(recent)} restarts within {window:g} s"
-        )
+        return GiveUp(f"the process ended again after {len(recent)} restarts within {window:g} s")
     return Again(policy.backoff_ms / 1000 * 2 ** len(recent), (*recent, now))

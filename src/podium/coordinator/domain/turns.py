@@ -16,12 +16,11 @@ from podium.wire.limits import CANCEL_GRACE_SECONDS, QUEUE_MAX_MESSAGES
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """An accepted message that waits for its turn. `attempt` counts the runs so far."""
+    """An accepted message that waits for its turn."""
 
     message_id: str
     turn_id: str
     on_busy: OnBusy = "queue"
-    attempt: int = 0
 
 
 class Ending(StrEnum):
@@ -32,17 +31,18 @@ class Ending(StrEnum):
 
 
 class Running(msgspec.Struct):
-    """The turn that runs. Times are monotonic seconds.
+    """The turn that runs. Times are monotonic seconds, except `started_ms`.
 
+    `delivered`: the process that is alive now has its message. It is false before the process is there, after a crash,
+    and while the agent sleeps waiting for a person. `attempt` counts deliveries.
     `waited` is time spent waiting for a person, which does not count against the turn's time limit.
-    `delivered`: the message was sent to the process that is alive now.
     """
 
     entry: Entry
-    attempt: int
-    started_at: float
-    started_ms: int
+    attempt: int = 0
     delivered: bool = False
+    started_at: float = 0.0
+    started_ms: int = 0
     ending: Ending | None = None
     ending_since: float = 0.0
     waiting_since: float | None = None
@@ -88,14 +88,11 @@ class TurnQueue:
         """Whether a turn runs or waits."""
         return self.running is not None or bool(self._waiting)
 
-    def restore(self, entries: Iterable[Entry]) -> None:
-        """Takes over what the journal holds, oldest first; interrupted turns (attempt > 0) come first, then interrupts."""
-        ordered = sorted(
-            entries,
-            key=lambda entry: (entry.attempt == 0, entry.on_busy != "interrupt"),
-        )
-        self.running = None
-        self._waiting = deque(ordered)
+    def restore(self, running: Entry | None, attempt: int, waiting: Iterable[Entry]) -> None:
+        """Takes over what the journal holds: the turn that was running and how often it was delivered, and the messages
+        that wait, oldest first. Interrupts go before the others again."""
+        self.running = None if running is None else Running(running, attempt)
+        self._waiting = deque(sorted(waiting, key=lambda entry: entry.on_busy != "interrupt"))
 
     def place(self, on_busy: OnBusy) -> Placement:
         """Where a new message goes now.
@@ -108,11 +105,7 @@ class TurnQueue:
                 ErrorCode.BUSY,
                 "a turn is running; send it again when it is over, or let it queue",
             )
-        if (
-            self.running is not None
-            and self.running.ending is None
-            and on_busy == "steer"
-        ):
+        if self.running is not None and self.running.ending is None and on_busy == "steer":
             return Placement.STEERING
         if len(self._waiting) >= self._limit:
             raise PodiumError(
@@ -127,20 +120,29 @@ class TurnQueue:
     def add(self, entry: Entry, placement: Placement) -> None:
         """Puts a message that was placed `QUEUED` or `INTERRUPTING` into line; interrupts go before the others."""
         if placement is Placement.INTERRUPTING:
-            ahead = sum(
-                1 for waiting in self._waiting if waiting.on_busy == "interrupt"
-            )
+            ahead = sum(1 for waiting in self._waiting if waiting.on_busy == "interrupt")
             self._waiting.insert(ahead, entry)
         else:
             self._waiting.append(entry)
 
-    def start_next(self, now: float, now_ms: int) -> Running | None:
-        """Starts the next turn if none runs; None when there is nothing to start."""
+    def start_next(self) -> Running | None:
+        """Makes the next waiting message the running turn if none runs; None when there is nothing to start."""
         if self.running is not None or not self._waiting:
             return None
-        entry = self._waiting.popleft()
-        self.running = Running(entry, entry.attempt + 1, now, now_ms)
+        self.running = Running(self._waiting.popleft())
         return self.running
+
+    def deliver(self, now: float, now_ms: int) -> Running | None:
+        """The running turn's message goes to a new process; None when there is none to send."""
+        running = self.running
+        if running is None or running.delivered:
+            return None
+        running.attempt += 1
+        running.delivered = True
+        running.started_at, running.started_ms = now, now_ms
+        running.waiting_since, running.waited = None, 0.0
+        running.stream_open = running.stream_ended = running.errored = False
+        return running
 
     def end(self) -> None:
         """The running turn is over."""
@@ -163,15 +165,14 @@ class TurnQueue:
         return True
 
     def process_lost(self) -> Fate:
-        """The process is gone: what to do about the turn. After `RERUN` the turn waits in front of all others."""
+        """The process is gone: what to do about the turn. After `RERUN` it is to be delivered to the next process."""
         running = self.running
         if running is None:
             return Fate.NONE
         if running.ending is not None:
             return Fate(running.ending.value)
-        entry = msgspec.structs.replace(running.entry, attempt=running.attempt)
-        self._waiting.appendleft(entry)
-        self.running = None
+        running.delivered = False
+        running.waiting_since = None
         return Fate.RERUN
 
 
@@ -190,6 +191,8 @@ def waiting_ended(running: Running, now: float) -> None:
 
 def must_act_at(running: Running, turn_timeout: float) -> float | None:
     """When (monotonic seconds) something must be done about the running turn: its limit, or the end of a grace."""
+    if not running.delivered:
+        return None
     if running.ending is not None:
         return running.ending_since + CANCEL_GRACE_SECONDS
     if running.waiting_since is not None:

@@ -1,0 +1,1 @@
+"""The coordinator's own HTTP and WebSocket interface, for gateways."""

@@ -1,0 +1,174 @@
+"""How an instance is made: all of it, or nothing."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from podium.base.discovery import AgentRecord, DiscoveryUnavailableError
+from podium.coordinator.adapters.catalog import InstanceEntry
+from podium.coordinator.adapters.store import StoreConflictError, StoreError
+from podium.coordinator.adapters.vault import Given
+from podium.coordinator.domain.admission import admit
+from podium.coordinator.supervisor.facts import Facts
+from podium.coordinator.supervisor.instance import Instance
+from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.limits import CREATE_TIMEOUT_SECONDS
+from podium.wire.rest import CoordinatorCreate
+from podium.wire.status import InstanceStatus
+
+if TYPE_CHECKING:
+    from podium.coordinator.supervisor.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+
+class Births:
+    """Makes instances."""
+
+    def __init__(self, supervisor: "Supervisor") -> None:
+        self._supervisor = supervisor
+
+    async def create(self, wanted: CoordinatorCreate) -> tuple[Instance, bool]:
+        """The instance `wanted` asks for, ready, and whether it is new.
+
+        The same `instance_id` again, or an agent alive with the same deployment, gives the instance there is. If the
+        caller goes away, the start goes on.
+
+        Raises:
+            PodiumError: `agent_in_use`, `draining`, `no_coordinator_available`, `agent_start_failed`, `agent_timeout`,
+                or what preparing its deployment raised.
+        """
+        instance, new = self._find(wanted)
+        if instance is None:
+            instance, new = self._begin(wanted), True
+        if instance.birth is not None and not instance.birth.done():
+            await asyncio.wait({instance.birth}, timeout=CREATE_TIMEOUT_SECONDS)
+            if not instance.birth.done():
+                raise PodiumError(ErrorCode.AGENT_TIMEOUT, "the agent is still starting; ask again", retry_after=1.0)
+        if instance.birth is not None:
+            instance.birth.result()
+        return instance, new
+
+    def _find(self, wanted: CoordinatorCreate) -> tuple[Instance | None, bool]:
+        supervisor = self._supervisor
+        known = supervisor.instances.get(wanted.instance_id)
+        if known is not None:
+            return known, False
+        if supervisor.parts.catalog.instance(wanted.instance_id) is not None:
+            raise PodiumError(ErrorCode.INSTANCE_STOPPING, "this instance is over")
+        holder = supervisor.of_agent(wanted.agent_id)
+        if holder is None:
+            return None, True
+        same = holder.facts.deployment.deployment_id == wanted.deployment.deployment_id
+        if holder.facts.tenant_id != wanted.tenant_id or not same or holder.status is InstanceStatus.STOPPING:
+            raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent is alive in another instance")
+        return holder, False
+
+    def _begin(self, wanted: CoordinatorCreate) -> Instance:
+        supervisor = self._supervisor
+        admit(supervisor.room())
+        clock = supervisor.parts.clock
+        facts = Facts(
+            instance_id=wanted.instance_id,
+            agent_id=wanted.agent_id,
+            tenant_id=wanted.tenant_id,
+            deployment=wanted.deployment,
+            created_at=clock.now_ms(),
+            uid_slot=0,
+            config=wanted.config,
+            environment=wanted.environment,
+            secrets=wanted.secrets,
+            limits=wanted.limits,
+            idle_timeout=wanted.idle_timeout,
+        )
+        instance = Instance(facts, supervisor.around)
+        supervisor.register(instance)
+        instance.birth = supervisor.tasks.start(self._bring_up(instance, wanted), f"create {facts.instance_id}")
+        return instance
+
+    async def _bring_up(self, instance: Instance, wanted: CoordinatorCreate) -> None:
+        new_agent = self._supervisor.parts.catalog.agent(wanted.agent_id) is None
+        try:
+            await self._prepare(instance, wanted)
+            await instance.life.start_first()
+            self._supervisor.around.save(instance.facts)
+            await self._announce(instance)
+        except StoreError as error:
+            await self._unmake(instance, new_agent=new_agent)
+            raise PodiumError(ErrorCode.INTERNAL, "the agent's databases can't be made") from error
+        except BaseException:  # whatever it was, cancellation too: nothing half made stays
+            await self._unmake(instance, new_agent=new_agent)
+            raise
+        instance.birth = None
+
+    async def _prepare(self, instance: Instance, wanted: CoordinatorCreate) -> None:
+        supervisor, facts = self._supervisor, instance.facts
+        prepared = await supervisor.parts.deployments.ensure(facts.deployment)
+        instance.use_manifest(prepared.manifest)
+        try:
+            epoch = await supervisor.announcer.acquire(facts.agent_id)
+        except DiscoveryUnavailableError as error:
+            raise PodiumError(
+                ErrorCode.NO_COORDINATOR_AVAILABLE, "discovery does not answer", retry_after=1.0
+            ) from error
+        if epoch is None:
+            raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent is alive on another host")
+        facts.epoch = epoch
+        catalog = supervisor.parts.catalog
+        try:
+            agent = catalog.ensure_agent(facts.agent_id, facts.tenant_id, facts.deployment, facts.created_at)
+        except StoreConflictError as error:
+            raise PodiumError(ErrorCode.AGENT_IN_USE, "this agent_id can't be used") from error
+        facts.uid_slot = agent.uid_slot
+        sealed = supervisor.parts.vault.seal(facts.instance_id, Given(facts.environment, facts.secrets))
+        catalog.put_instance(
+            InstanceEntry(
+                instance_id=facts.instance_id,
+                agent_id=facts.agent_id,
+                tenant_id=facts.tenant_id,
+                deployment=facts.deployment,
+                created_at=facts.created_at,
+                config=facts.config,
+                runtime_config=wanted.runtime_config,
+                limits=facts.limits,
+                sealed=sealed,
+                idle_timeout=facts.idle_timeout,
+                epoch=facts.epoch,
+            )
+        )
+
+    async def _announce(self, instance: Instance) -> None:
+        supervisor, facts = self._supervisor, instance.facts
+        agent = supervisor.parts.catalog.agent(facts.agent_id)
+        record = AgentRecord(
+            agent_id=facts.agent_id,
+            tenant_id=facts.tenant_id,
+            agent_type=facts.deployment.agent_type,
+            last_deployment_id=facts.deployment.deployment_id,
+            epoch=facts.epoch,
+            created_at=agent.created_at if agent is not None else facts.created_at,
+            instance_id=facts.instance_id,
+            coordinator_id=supervisor.parts.coordinator_id,
+        )
+        try:
+            await supervisor.announcer.write_now(supervisor.record_of(instance))
+            await supervisor.parts.discovery.put_agent(record)
+        except DiscoveryUnavailableError:
+            supervisor.announcer.changed(facts.instance_id, lambda: supervisor.record_of(instance))
+
+    async def _unmake(self, instance: Instance, *, new_agent: bool) -> None:
+        supervisor, facts = self._supervisor, instance.facts
+        await instance.life.end_now()
+        instance.lost = True
+        instance.close_store()
+        catalog = supervisor.parts.catalog
+        catalog.remove_instance(facts.instance_id)
+        if new_agent:
+            await supervisor.erase(facts.agent_id)
+            with suppress(StoreConflictError):  # another instance of the agent can't be: this one held it
+                catalog.remove_agent(facts.agent_id)
+        supervisor.forget(instance)
+        await supervisor.announcer.release(facts.agent_id)
+        with suppress(DiscoveryUnavailableError):  # an instance nobody answers for is found to be gone
+            await supervisor.parts.discovery.remove_instances([facts.instance_id])

@@ -1,0 +1,93 @@
+"""What is known of an instance beside what runs, and what all instances of a host share."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from podium.base.clock import Clock
+from podium.base.entropy import IdSource
+from podium.base.tasks import TaskOwner
+from podium.coordinator.adapters.store import AgentStore, StoreOptions
+from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
+from podium.coordinator.supervisor.timers import Timers
+from podium.wire.manifest import LimitsTable
+from podium.wire.rest import Deployment
+from podium.wire.status import InstanceStatus
+
+if TYPE_CHECKING:
+    from podium.coordinator.supervisor.instance import Instance
+
+
+class Facts(msgspec.Struct):
+    """One instance as the catalog keeps it. `config` is the create call's layer with the changes of clients in it.
+
+    `at_rest`: its databases are closed and hold nothing that must happen by itself, so a coordinator that starts need not
+    look into them.
+    """
+
+    instance_id: str
+    agent_id: str
+    tenant_id: str
+    deployment: Deployment
+    created_at: int
+    uid_slot: int
+    config: dict[str, Any] = {}
+    environment: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+    limits: LimitsTable = LimitsTable()
+    idle_timeout: str | None = None
+    epoch: int = 0
+    status: InstanceStatus = InstanceStatus.DEPLOYING
+    reason: str | None = None
+    at_rest: bool = False
+
+
+@dataclass(frozen=True)
+class Timings:
+    """How long the supervisor waits for agents, in seconds."""
+
+    ready: float = 60.0
+    """From the start of a process to its `ready`."""
+    shutdown: float = 10.0
+    """For `on_shutdown`; then SIGTERM."""
+    terminate: float = 5.0
+    """From SIGTERM to SIGKILL."""
+    kill: float = 10.0
+    """For the host to end a whole tree."""
+    idle_reply: float = 5.0
+    """For the answer to `idle_check`; a silent agent is busy and stays awake."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all instances of this coordinator share. `directory` holds one directory per agent."""
+
+    clock: Clock
+    new_id: IdSource
+    timers: Timers
+    tasks: TaskOwner
+    processes: ProcessHost
+    workspaces: Workspaces
+    deployments: Deployments
+    directory: Path
+    save: Callable[[Facts], None]
+    """Writes status and rest to the catalog, at once."""
+    save_config: Callable[[Facts], None]
+    """Writes the configuration to the catalog, at once."""
+    retire: Callable[[AgentStore], None]
+    """Closes databases in a worker thread."""
+    starts: asyncio.Semaphore
+    """How many processes may be started at the same time."""
+    status_changed: Callable[["Instance"], None]
+    """Discovery should hear of it, soon."""
+    runtime_config: Callable[[], dict[str, Any]]
+    """The runtime layer of the configuration as last read."""
+    store_options: StoreOptions = StoreOptions()
+    timings: Timings = Timings()
+    counters: Counter[str] = Counter()
+    """Counts for `/metrics`, by name."""

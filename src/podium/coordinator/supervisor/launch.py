@@ -1,0 +1,52 @@
+"""What a new process is started with, and its first frame."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from podium.coordinator.domain.ports import PreparedDeployment, ProcessSpec
+from podium.wire.link import LINK_PROTOCOL, Init, TurnInfo
+
+if TYPE_CHECKING:
+    from podium.coordinator.supervisor.instance import Instance
+
+
+def process_spec(instance: "Instance", prepared: PreparedDeployment, workspace: Path) -> ProcessSpec:
+    """The process to start. Secrets win over the environment, as later layers do."""
+    facts = instance.facts
+    return ProcessSpec(
+        instance_id=facts.instance_id,
+        agent_id=facts.agent_id,
+        tenant_id=facts.tenant_id,
+        deployment=prepared,
+        agent_directory=instance.directory,
+        workspace=workspace,
+        environment={**facts.environment, **facts.secrets},
+        limits=instance.limits,
+        uid_slot=facts.uid_slot,
+    )
+
+
+def init_frame(instance: "Instance", workspace: Path) -> Init:
+    """The first frame: who the agent is, and its state as stored. The state's JSON is passed through unparsed."""
+    facts, store = instance.facts, instance.store
+    state = store.state() if store.state_version else None
+    running = instance.queue.running
+    turn = None
+    if running is not None and running.attempt:
+        turn = TurnInfo(running.entry.turn_id, running.attempt, running.entry.message_id)
+    return Init(
+        protocol=LINK_PROTOCOL,
+        agent_id=facts.agent_id,
+        instance_id=facts.instance_id,
+        agent_type=facts.deployment.agent_type,
+        deployment_id=facts.deployment.deployment_id,
+        workspace=str(workspace),
+        config=instance.config(),
+        secrets=facts.secrets,
+        state=cast("dict[str, Any] | None", msgspec.Raw(state.data)) if state is not None else None,
+        state_version=store.state_version,
+        state_schema=store.state_schema,
+        turn=turn,
+    )

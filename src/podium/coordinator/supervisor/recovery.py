@@ -1,0 +1,92 @@
+"""After a restart of the coordinator: every instance is where it was, and what has work is started."""
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from podium.base.discovery import DiscoveryUnavailableError
+from podium.coordinator.adapters.catalog import InstanceEntry
+from podium.coordinator.adapters.store import StoreError
+from podium.coordinator.adapters.vault import VaultError
+from podium.coordinator.domain.lifecycle import Change
+from podium.coordinator.supervisor.instance import Instance
+from podium.wire.errors import PodiumError
+from podium.wire.status import OVER, InstanceStatus
+
+if TYPE_CHECKING:
+    from podium.coordinator.supervisor.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+
+class Recovery:
+    """Brings back what the catalog knows. What can't be brought back is reported and left alone; the others go on."""
+
+    def __init__(self, supervisor: "Supervisor") -> None:
+        self._supervisor = supervisor
+
+    async def run(self) -> None:
+        """Recovers all instances, databases first, then starts those with work."""
+        recovered: list[Instance] = []
+        for entry in self._supervisor.parts.catalog.instances():
+            if entry.status in OVER:
+                continue
+            try:
+                instance = await self._bring_back(entry)
+            except (StoreError, VaultError, PodiumError) as error:
+                _log.error("not_recovered", extra={"instance_id": entry.instance_id, "error": str(error)})
+                continue
+            if instance is not None:
+                recovered.append(instance)
+        for instance in recovered:
+            if instance.is_open and (instance.queue.has_work or instance.requests.next_deadline() is not None):
+                instance.life.wake()
+            instance.rest()
+
+    async def _bring_back(self, entry: InstanceEntry) -> Instance | None:
+        supervisor = self._supervisor
+        if entry.status is InstanceStatus.DEPLOYING:
+            await self._unmake(entry)
+            return None
+        instance = Instance(supervisor.facts_of(entry), supervisor.around)
+        if not await self._hold(instance):
+            supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.TERMINATED, reason="moved")
+            return None
+        supervisor.register(instance)
+        if entry.status is InstanceStatus.STOPPING:
+            await supervisor.finish(instance, "stop")
+            return None
+        if not instance.facts.at_rest:
+            self._host_lost(instance)
+        supervisor.announcer.changed(entry.instance_id, lambda: supervisor.record_of(instance))
+        return instance
+
+    async def _hold(self, instance: Instance) -> bool:
+        """Whether this coordinator may still run the agent. If nobody can tell, it still has its lease, or had it last."""
+        try:
+            epoch = await self._supervisor.announcer.acquire(instance.facts.agent_id)
+        except DiscoveryUnavailableError:
+            return True
+        if epoch is None:
+            return False
+        instance.facts.epoch = epoch
+        return True
+
+    def _host_lost(self, instance: Instance) -> None:
+        store = instance.store
+        running = instance.queue.running
+        instance.facts.status = InstanceStatus.RUNNING if running is not None else InstanceStatus.READY
+        with instance.step() as step:
+            instance.note(step, "warning", "the coordinator was started again", last_seq=store.head_seq)
+            instance.change(step, Change.HOST_LOST)
+
+    async def _unmake(self, entry: InstanceEntry) -> None:
+        """The coordinator ended while this was being made, so nobody was told of it: nothing of it stays."""
+        supervisor = self._supervisor
+        catalog = supervisor.parts.catalog
+        catalog.remove_instance(entry.instance_id)
+        if not catalog.instances(entry.agent_id):
+            await supervisor.erase(entry.agent_id)
+            catalog.remove_agent(entry.agent_id)
+        with suppress(DiscoveryUnavailableError):  # an instance nobody answers for is found to be gone
+            await supervisor.parts.discovery.remove_instances([entry.instance_id])

@@ -1,0 +1,429 @@
+"""All instances of this host: found, stopped, removed, drained. How they are made is in `births`, how they come back
+after a restart of the coordinator in `recovery`."""
+
+import asyncio
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from podium.base.clock import Clock
+from podium.base.discovery import Discovery, DiscoveryUnavailableError, InstanceRecord
+from podium.base.discovery.port import CHANNEL_CONFIG
+from podium.base.entropy import IdSource
+from podium.base.tasks import TaskOwner
+from podium.coordinator.adapters.announcer import Announcer
+from podium.coordinator.adapters.catalog import Catalog, InstanceEntry
+from podium.coordinator.adapters.store import AgentStore, StoreConflictError, StoreError, StoreOptions
+from podium.coordinator.adapters.vault import Vault
+from podium.coordinator.domain import configuration
+from podium.coordinator.domain.admission import Room
+from podium.coordinator.domain.lifecycle import Change, allows
+from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
+from podium.coordinator.domain.turns import Ending
+from podium.coordinator.supervisor.births import Births
+from podium.coordinator.supervisor.facts import Facts, Surroundings, Timings
+from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.recovery import Recovery
+from podium.coordinator.supervisor.timers import Timers
+from podium.wire.close import CloseCode
+from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.events import Reason, Terminated
+from podium.wire.link import ConfigChanged
+from podium.wire.status import OVER, InstanceStatus
+
+_log = logging.getLogger(__name__)
+
+DRAIN_SECONDS: Final = 60.0
+"""How long a drain waits for running turns before it ends their processes; they are run again elsewhere or later."""
+
+STARTS_AT_ONCE: Final = 16
+"""Processes started at the same time: more would only make each slower."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How much this host takes. `memory` in bytes, 0 = no limit."""
+
+    agents: int = 1_000
+    memory: int = 0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the supervisor is made of."""
+
+    coordinator_id: str
+    clock: Clock
+    new_id: IdSource
+    processes: ProcessHost
+    workspaces: Workspaces
+    deployments: Deployments
+    catalog: Catalog
+    vault: Vault
+    discovery: Discovery
+    directory: Path
+    """Where agents' directories are."""
+    capacity: Capacity = Capacity()
+    timings: Timings = Timings()
+    store_options: StoreOptions = StoreOptions()
+    counters: Counter[str] = field(default_factory=Counter)
+
+
+class Supervisor:
+    """The instances of this host."""
+
+    def __init__(self, parts: Parts, announcer: Announcer, tasks: TaskOwner) -> None:
+        self.parts = parts
+        self.announcer = announcer
+        self.tasks = tasks
+        self.timers = Timers(parts.clock)
+        self.draining = False
+        self.instances: dict[str, Instance] = {}
+        self._by_agent: dict[str, Instance] = {}
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._runtime: dict[str, Any] = {}
+        self.around = Surroundings(
+            clock=parts.clock,
+            new_id=parts.new_id,
+            timers=self.timers,
+            tasks=tasks,
+            processes=parts.processes,
+            workspaces=parts.workspaces,
+            deployments=parts.deployments,
+            directory=parts.directory,
+            save=self._save,
+            save_config=self._save_config,
+            retire=self._retire,
+            starts=asyncio.Semaphore(STARTS_AT_ONCE),
+            status_changed=self._status_changed,
+            runtime_config=lambda: self._runtime,
+            store_options=parts.store_options,
+            timings=parts.timings,
+            counters=parts.counters,
+        )
+        self.births = Births(self)
+
+    # ── start and end ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self) -> None:
+        """Ends orphans, brings back what the catalog knows, and starts what has work."""
+        await self.parts.processes.open()
+        await self._read_runtime_config()
+        await Recovery(self).run()
+        self.announcer.start(self.tasks)
+        self.tasks.start(self._follow_config(), "follow configuration")
+
+    async def close(self) -> None:
+        """Ends every process gracefully, in bounded time, and closes all databases. Turns that run are run again."""
+        self.draining = True
+        instances = list(self.instances.values())
+        await asyncio.gather(*(self._put_down(instance) for instance in instances))
+        await self.announcer.withdraw()
+        self.timers.close()
+        while self._retiring:
+            await asyncio.wait(set(self._retiring))
+        await self.tasks.close()
+        await self.parts.processes.close()
+        await self.parts.deployments.close()
+        self.parts.catalog.close()
+
+    async def drain(self) -> None:
+        """Takes no more instances; turns finish (bounded), then processes end and connections are sent away."""
+        self.draining = True
+        with suppress(DiscoveryUnavailableError):  # the announcing loop tries again
+            await self.announcer.announce_now()
+        await asyncio.gather(*(self._drain_one(instance) for instance in list(self.instances.values())))
+
+    async def _drain_one(self, instance: Instance) -> None:
+        running = instance.queue.running
+        if running is not None and running.delivered:
+            future = instance.turns.wait(running.entry.turn_id)
+            await asyncio.wait({future}, timeout=DRAIN_SECONDS)
+            instance.turns.forget(running.entry.turn_id, future)
+        await self._put_down(instance)
+
+    async def _put_down(self, instance: Instance) -> None:
+        await instance.life.stop("drain")
+        instance.audience.end(CloseCode.MOVING, "the host is going down")
+        instance.turns.release_waiters("the host is going down")
+        instance.close_store()
+
+    # ── what is here ────────────────────────────────────────────────────────────────────────────────────────
+
+    def room(self) -> Room:
+        """How full the host is."""
+        capacity = self.parts.capacity
+        used = sum(instance.limits.memory for instance in self.instances.values() if instance.life.busy)
+        return Room(len(self.instances), capacity.agents, used, capacity.memory, self.draining)
+
+    def alive(self, instance_id: str) -> Instance:
+        """An instance that is not over.
+
+        Raises:
+            PodiumError: `instance_not_found` (never was, or terminated), `instance_failed` with the reason.
+        """
+        instance = self.instances.get(instance_id)
+        if instance is not None and not instance.is_over:
+            return instance
+        entry = self.parts.catalog.instance(instance_id)
+        if entry is not None and entry.status is InstanceStatus.FAILED:
+            raise PodiumError(
+                ErrorCode.INSTANCE_FAILED, f"the instance has failed: {entry.reason or 'no reason known'}"
+            )
+        raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "there is no such instance on this host, or it was stopped")
+
+    def known(self, instance_id: str) -> Instance:
+        """An instance, over or not, for reading.
+
+        Raises:
+            PodiumError: `instance_not_found`.
+        """
+        instance = self.instances.get(instance_id)
+        if instance is not None:
+            return instance
+        entry = self.parts.catalog.instance(instance_id)
+        if entry is None:
+            raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "there is no such instance on this host")
+        return Instance(self.facts_of(entry, secret=False), self.around)
+
+    def of_agent(self, agent_id: str) -> Instance | None:
+        """The instance that holds an agent."""
+        return self._by_agent.get(agent_id)
+
+    def register(self, instance: Instance) -> None:
+        """The instance is here from now on."""
+        self.instances[instance.facts.instance_id] = instance
+        self._by_agent[instance.facts.agent_id] = instance
+
+    def forget(self, instance: Instance) -> None:
+        """The instance is not here any more."""
+        self.instances.pop(instance.facts.instance_id, None)
+        if self._by_agent.get(instance.facts.agent_id) is instance:
+            del self._by_agent[instance.facts.agent_id]
+
+    def validate(self) -> list[str]:
+        """Checks every invariant, in words: of the catalog, of what is held in memory, of all databases. For tests."""
+        findings = self.parts.catalog.validate()
+        for instance in self.instances.values():
+            label = instance.facts.instance_id
+            if self._by_agent.get(instance.facts.agent_id) is not instance:
+                findings.append(f"{label}: its agent is not held by it")
+            if instance.is_over:
+                findings.append(f"{label}: is over and still here")
+            with instance.reading() as store:
+                findings += [f"{label}: {text}" for text in store.validate()]
+                findings += [f"{label}: {text}" for text in instance.differences(store)]
+        return findings
+
+    # ── stop, removal ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def stop(self, instance: Instance, reason: str = "stop") -> None:
+        """Ends an instance gracefully; its agent's data stay. Returns when nothing of it runs."""
+        if instance.ending is None:
+            instance.ending = self.tasks.start(self._stop(instance, reason), f"stop {instance.facts.instance_id}")
+        await asyncio.shield(instance.ending)
+
+    async def _stop(self, instance: Instance, reason: str) -> None:
+        if instance.birth is not None and not instance.birth.done():
+            await instance.life.stop("stop")
+            await asyncio.wait({instance.birth})
+            return
+        with instance.step() as step:
+            instance.change(step, Change.STOP)
+            step.event("terminating", Reason(reason=reason))
+            instance.turns.ask_end(step, Ending.CANCELLED)
+        await instance.life.stop("stop")
+        await self.finish(instance, reason)
+
+    async def finish(self, instance: Instance, reason: str) -> None:
+        """The last events of an instance whose process is gone, and its leave."""
+        with suppress(PodiumError), instance.step() as step:  # refused databases have made it fail already
+            instance.turns.process_lost(step)
+            exit_status = instance.life.exit_status
+            step.event(
+                "terminated",
+                Terminated(
+                    reason=reason,
+                    exit_code=exit_status.code if exit_status else None,
+                    signal=exit_status.signal if exit_status else None,
+                ),
+            )
+            step.event("sandbox.removed", Reason(reason=reason))
+            if allows(instance.status, Change.GONE):
+                instance.change(step, Change.GONE)
+        await self.part(instance)
+
+    async def part(self, instance: Instance) -> None:
+        """An instance that is over leaves this host; its agent may be continued anywhere."""
+        instance.dismiss(CloseCode.STOPPED, f"the instance is {instance.status.value}")
+        instance.close_store()
+        self._save(instance.facts)
+        await self.parts.workspaces.close(instance.facts.agent_id)
+        self.forget(instance)
+        with suppress(DiscoveryUnavailableError):  # the loop writes it again
+            await self.announcer.write_now(self.record_of(instance))
+        await self.announcer.release(instance.facts.agent_id)
+
+    async def remove_agent(self, agent_id: str, tenant_id: str | None) -> None:
+        """Erases an agent: databases, workspace, and that it ever was.
+
+        Raises:
+            PodiumError: `agent_not_found`, `agent_in_use` while an instance is alive.
+        """
+        entry = self.parts.catalog.agent(agent_id)
+        if entry is None or (tenant_id is not None and entry.tenant_id != tenant_id):
+            raise PodiumError(ErrorCode.AGENT_NOT_FOUND, "there is no such agent on this host")
+        if agent_id in self._by_agent:
+            raise PodiumError(ErrorCode.AGENT_IN_USE, "an instance of the agent is alive; stop it first")
+        gone = [entry.instance_id for entry in self.parts.catalog.instances(agent_id)]
+        await self.erase(agent_id)
+        try:
+            self.parts.catalog.remove_agent(agent_id)
+        except StoreConflictError as error:
+            raise PodiumError(ErrorCode.AGENT_IN_USE, "an instance of the agent is alive; stop it first") from error
+        with suppress(DiscoveryUnavailableError):  # the gateway removes its own records of the agent as well
+            await self.parts.discovery.remove_instances(gone)
+            await self.parts.discovery.remove_agent(agent_id)
+
+    async def erase(self, agent_id: str) -> None:
+        """Removes what the agent has on disk."""
+        while self._retiring:
+            await asyncio.wait(set(self._retiring))
+        await self.parts.workspaces.remove(agent_id)
+        await asyncio.to_thread(shutil.rmtree, self.parts.directory / agent_id, ignore_errors=True)
+
+    # ── leases, configuration ───────────────────────────────────────────────────────────────────────────────
+
+    def leases_lost(self, agent_ids: Iterable[str]) -> None:
+        """Other hosts may run these agents now: theirs end here at once, and nothing more is written."""
+        for agent_id in agent_ids:
+            instance = self._by_agent.get(agent_id)
+            if instance is not None:
+                instance.lost = True
+                self.tasks.start(self._give_up(instance), f"give up {instance.facts.instance_id}")
+
+    async def _give_up(self, instance: Instance) -> None:
+        await instance.life.end_now()
+        instance.dismiss(CloseCode.MOVING, "the agent has moved to another host")
+        instance.close_store()
+        self.forget(instance)
+        self.parts.catalog.set_status(instance.facts.instance_id, InstanceStatus.TERMINATED, reason="moved")
+
+    async def _follow_config(self) -> None:
+        async for _ in self.parts.discovery.subscribe(CHANNEL_CONFIG):
+            await self._read_runtime_config()
+
+    async def _read_runtime_config(self) -> None:
+        try:
+            record = await self.parts.discovery.config()
+        except DiscoveryUnavailableError:
+            _log.warning("runtime_config_unknown")
+            return
+        linked = [instance for instance in self.instances.values() if instance.life.linked]
+        before = {instance.facts.instance_id: instance.config() for instance in linked}
+        self._runtime = record.config
+        for instance in linked:
+            after = instance.config()
+            changes = configuration.differences(before[instance.facts.instance_id], after)
+            if changes:
+                instance.life.send_frame(ConfigChanged(changes=changes, config=after, source="runtime"))
+
+    # ── records ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def record_of(self, instance: Instance) -> InstanceRecord:
+        """The instance as discovery should know it."""
+        facts = instance.facts
+        return InstanceRecord(
+            instance_id=facts.instance_id,
+            agent_id=facts.agent_id,
+            tenant_id=facts.tenant_id,
+            agent_type=facts.deployment.agent_type,
+            deployment_id=facts.deployment.deployment_id,
+            coordinator_id=self.parts.coordinator_id,
+            epoch=facts.epoch,
+            status=facts.status,
+            created_at=facts.created_at,
+            reason=facts.reason,
+        )
+
+    def facts_of(self, entry: InstanceEntry, *, secret: bool = True) -> Facts:
+        """The facts the catalog has; without the secrets when they are not needed.
+
+        Raises:
+            VaultError: the secrets can't be opened.
+        """
+        agent = self.parts.catalog.agent(entry.agent_id)
+        facts = Facts(
+            instance_id=entry.instance_id,
+            agent_id=entry.agent_id,
+            tenant_id=entry.tenant_id,
+            deployment=entry.deployment,
+            created_at=entry.created_at,
+            uid_slot=agent.uid_slot if agent is not None else 0,
+            config=entry.config,
+            limits=entry.limits,
+            idle_timeout=entry.idle_timeout,
+            epoch=entry.epoch,
+            status=entry.status,
+            reason=entry.reason,
+            at_rest=entry.status is InstanceStatus.ASLEEP,
+        )
+        if secret:
+            given = self.parts.vault.open(entry.instance_id, entry.sealed)
+            facts.environment, facts.secrets = given.environment, given.secrets
+        return facts
+
+    def _status_changed(self, instance: Instance) -> None:
+        if instance.lost:
+            return
+        if instance.status in OVER or instance.status is InstanceStatus.STOPPING:
+            self._save(instance.facts)
+        self.announcer.changed(instance.facts.instance_id, lambda: self.record_of(instance))
+        if instance.status is InstanceStatus.FAILED and instance.birth is None:
+            self.tasks.start(self._bury(instance), f"bury {instance.facts.instance_id}")
+
+    async def _bury(self, instance: Instance) -> None:
+        """A failed instance leaves when its process is gone."""
+        await instance.life.settled()
+        await self.part(instance)
+
+    def _save(self, facts: Facts) -> None:
+        try:
+            self.parts.catalog.set_status(facts.instance_id, _stored(facts), reason=facts.reason, epoch=facts.epoch)
+        except StoreConflictError:
+            _log.debug("instance_without_entry", extra={"instance_id": facts.instance_id})
+
+    def _save_config(self, facts: Facts) -> None:
+        entry = self.parts.catalog.instance(facts.instance_id)
+        if entry is not None:
+            self.parts.catalog.put_instance(_with_config(entry, facts))
+
+    def _retire(self, store: AgentStore) -> None:
+        task = self.tasks.start(_close(store), f"close the databases of {store.agent_id}")
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+
+def _stored(facts: Facts) -> InstanceStatus:
+    """What the catalog is told: at rest, or not; turns cost nothing there."""
+    if facts.status in OVER or facts.status in {InstanceStatus.DEPLOYING, InstanceStatus.STOPPING}:
+        return facts.status
+    return InstanceStatus.ASLEEP if facts.at_rest else InstanceStatus.READY
+
+
+def _with_config(entry: InstanceEntry, facts: Facts) -> InstanceEntry:
+    return msgspec.structs.replace(entry, config=facts.config)
+
+
+async def _close(store: AgentStore) -> None:
+    try:
+        await asyncio.to_thread(store.close)
+    except StoreError as error:
+        _log.error("store_not_closed", extra={"agent_id": store.agent_id, "error": str(error)})
