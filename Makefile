@@ -1,0 +1,46 @@
+# Two commands matter: `make demo` and `make test`. Both do all the set-up by themselves.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+PY := $(VENV)/bin/python
+UV_VERSION := 0.13.8
+STAMP := $(VENV)/.set-up
+WORKERS ?= 2
+
+.PHONY: help setup demo check lint test bench docs soak clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+setup: $(STAMP) ## makes .venv with .venv/bin/podium
+
+$(STAMP): pyproject.toml uv.lock tools/set_up.sh
+	@UV_VERSION=$(UV_VERSION) bash tools/set_up.sh
+	@touch $(STAMP)
+
+demo: setup ## deploys two agents, talks to them, kills one in the middle of a turn
+	@$(PY) examples/demo.py
+
+lint: setup
+	@bash tools/lint.sh
+
+check: lint ## linters, types, layers, sizes and unit tests: the fast loop
+	@$(PY) -m pytest tests/unit -q -n $(WORKERS) --dist=loadfile
+
+test: setup ## linters and the whole suite
+	@bash tools/lint.sh
+	@$(PY) -m pytest tests -n $(WORKERS) --dist=loadfile
+
+soak: setup ## the crash proofs, many times over
+	@PODIUM_FAULT_RUNS=$${RUNS:-25} $(PY) -m pytest tests/faults -n $(WORKERS) -q
+
+bench: setup ## all benchmarks, with peers where they can be installed
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m compileall -q src
+	@$(PY) -m benchmarks
+
+docs: setup ## checks the docs: links, generated pages, every command
+	@$(PY) tools/check_docs.py
+	@$(PY) -m pytest tests/system/test_docs.py -q
+
+clean: ## removes everything that set-up and runs made
+	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .podium
