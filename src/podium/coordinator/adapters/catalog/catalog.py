@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,13 +22,18 @@ FILE: Final = "coordinator.db"
 """Name of the file; its directory is `{data}/coordinator`."""
 
 _NAME: Final = "catalog"
-_AGENT: Final = "agent_id, tenant_id, agent_type, last_deployment_id, uid_slot, created_at"
-_INSTANCE: Final = (
-    "instance_id, agent_id, tenant_id, deployment, created_at, status, config, runtime_config, limits, sealed, "
-    "idle_timeout, reason, epoch, restarts"
+_AGENTS: Final = "SELECT agent_id, tenant_id, agent_type, last_deployment_id, uid_slot, created_at FROM agent "
+_PUT_AGENT: Final = (
+    "INSERT INTO agent (agent_id, tenant_id, agent_type, last_deployment_id, uid_slot, created_at) "
+    "VALUES (?, ?, ?, ?, ?, ?)"
 )
-_PUT: Final = (
-    f"INSERT INTO instance ({_INSTANCE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+_INSTANCES: Final = (
+    "SELECT instance_id, agent_id, tenant_id, deployment, created_at, status, config, runtime_config, limits, sealed, "
+    "idle_timeout, reason, epoch, restarts FROM instance "
+)
+_PUT_INSTANCE: Final = (
+    "INSERT INTO instance (instance_id, agent_id, tenant_id, deployment, created_at, status, config, runtime_config, "
+    "limits, sealed, idle_timeout, reason, epoch, restarts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (instance_id) DO UPDATE SET deployment = excluded.deployment, status = excluded.status, "
     "config = excluded.config, runtime_config = excluded.runtime_config, limits = excluded.limits, "
     "sealed = excluded.sealed, idle_timeout = excluded.idle_timeout, reason = excluded.reason, "
@@ -90,9 +95,7 @@ class Catalog:
             if found is None:
                 slot = connection.execute(_FREE_SLOT).fetchone()[0]
                 entry = AgentEntry(agent_id, tenant_id, deployment.agent_type, deployment.deployment_id, slot, now_ms)
-                connection.execute(
-                    f"INSERT INTO agent ({_AGENT}) VALUES (?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(entry)
-                )
+                connection.execute(_PUT_AGENT, msgspec.structs.astuple(entry))
                 return entry
             connection.execute(
                 "UPDATE agent SET last_deployment_id = ? WHERE agent_id = ?", (deployment.deployment_id, agent_id)
@@ -101,12 +104,12 @@ class Catalog:
 
     def agent(self, agent_id: str) -> AgentEntry | None:
         """An agent by its id."""
-        rows = self._rows(f"SELECT {_AGENT} FROM agent WHERE agent_id = ?", (agent_id,))
+        rows = self._rows(_AGENTS + "WHERE agent_id = ?", (agent_id,))
         return AgentEntry(*rows[0]) if rows else None
 
     def agents(self) -> list[AgentEntry]:
         """All agents, by id."""
-        return [AgentEntry(*row) for row in self._rows(f"SELECT {_AGENT} FROM agent ORDER BY agent_id")]
+        return [AgentEntry(*row) for row in self._rows(_AGENTS + "ORDER BY agent_id")]
 
     def remove_agent(self, agent_id: str) -> bool:
         """Forgets an agent and its instances; its uid slot is free again. False when there was none.
@@ -130,7 +133,7 @@ class Catalog:
         """
         stored = msgspec.structs.replace(entry, status=_stored(entry.status))
         with self._writing() as connection:
-            connection.execute(_PUT, _row_of(stored))
+            connection.execute(_PUT_INSTANCE, _row_of(stored))
 
     def set_status(
         self,
@@ -185,8 +188,8 @@ class Catalog:
         findings = [f"catalog: {text}" for (text,) in self._rows("PRAGMA quick_check(20)") if text != "ok"]
         if findings:
             return findings
-        for sql, sentence in _CHECKS:
-            findings += [f"catalog: {sentence.format(*row)}" for row in self._rows(sql)]
+        for check in _CHECKS:
+            findings += [f"catalog: {check.sentence.format(*row)}" for row in self._rows(check.sql)]
         for (instance_id,) in self._rows("SELECT instance_id FROM instance ORDER BY position"):
             try:
                 self.instance(instance_id)
@@ -197,7 +200,7 @@ class Catalog:
     # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _instances(self, rest: str, values: Sequence[Any]) -> list[InstanceEntry]:
-        return [_entry_of(row) for row in self._rows(f"SELECT {_INSTANCE} FROM instance {rest}", values)]
+        return [_entry_of(row) for row in self._rows(_INSTANCES + rest, values)]
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         try:
@@ -214,19 +217,30 @@ class Catalog:
             raise store_error(_NAME, error) from error
 
 
+class _Check(NamedTuple):
+    """SQL that gives one row per violation, and the sentence its columns are put into."""
+
+    sql: str
+    sentence: str
+
+
 _CHECKS: Final = (
-    ("SELECT instance_id, agent_id FROM instance AS i WHERE NOT EXISTS (SELECT 1 FROM agent WHERE agent_id = i.agent_id)",
-     "instance {0} is of agent {1}, which is unknown"),
-    ("SELECT instance_id, i.tenant_id FROM instance AS i JOIN agent USING (agent_id) WHERE i.tenant_id <> agent.tenant_id",
-     "instance {0} is of tenant {1}, its agent of another"),
-    ("SELECT agent_id, count(*) FROM instance WHERE status NOT IN ('terminated', 'failed') GROUP BY agent_id "
-     "HAVING count(*) > 1", "agent {0} has {1} living instances"),
-    ("SELECT agent_id, uid_slot FROM agent WHERE uid_slot < 0 OR uid_slot IN (SELECT uid_slot FROM agent GROUP BY "
-     "uid_slot HAVING count(*) > 1)", "agent {0} has the uid slot {1}, which is no slot or another's too"),
-    ("SELECT instance_id, status FROM instance WHERE status NOT IN "
-     f"({', '.join(repr(status.value) for status in InstanceStatus if status not in _AT_TURN_RATE)})",
-     "instance {0} has the status {1}"),
-)  # fmt: skip
+    _Check(
+        "SELECT instance_id, agent_id FROM instance AS i WHERE NOT EXISTS (SELECT 1 FROM agent "
+        "WHERE agent_id = i.agent_id)",
+        "instance {0} is of agent {1}, which is unknown",
+    ),
+    _Check(
+        "SELECT instance_id, i.tenant_id FROM instance AS i JOIN agent USING (agent_id) "
+        "WHERE i.tenant_id <> agent.tenant_id",
+        "instance {0} is of tenant {1}, its agent of another",
+    ),
+    _Check("SELECT agent_id, uid_slot FROM agent WHERE uid_slot < 0", "agent {0} has the uid slot {1}, which is none"),
+    _Check(
+        "SELECT instance_id, status FROM instance WHERE status IN ('running', 'waiting')",
+        "instance {0} has the status {1}, which is never stored",
+    ),
+)
 
 
 def _stored(status: InstanceStatus) -> InstanceStatus:
@@ -242,16 +256,13 @@ def _row_of(entry: InstanceEntry) -> tuple[Any, ...]:
 
 
 def _entry_of(row: tuple[Any, ...]) -> InstanceEntry:
+    values: list[Any] = [*row]
     try:
-        return InstanceEntry(
-            *row[:3],
-            msgspec.json.decode(row[3], type=Deployment),
-            row[4],
-            InstanceStatus(row[5]),
-            msgspec.json.decode(row[6], type=dict[str, Any]),
-            msgspec.json.decode(row[7], type=dict[str, Any]),
-            msgspec.json.decode(row[8], type=LimitsTable),
-            *row[9:],
-        )
+        values[3] = msgspec.json.decode(row[3], type=Deployment)
+        values[5] = InstanceStatus(row[5])
+        values[6] = msgspec.json.decode(row[6], type=dict[str, Any])
+        values[7] = msgspec.json.decode(row[7], type=dict[str, Any])
+        values[8] = msgspec.json.decode(row[8], type=LimitsTable)
     except (msgspec.DecodeError, ValueError) as error:
         raise StoreDamagedError(_NAME, f"instance {row[0]} can't be read: {error}") from error
+    return InstanceEntry(*values)

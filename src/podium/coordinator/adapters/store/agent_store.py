@@ -193,7 +193,9 @@ class AgentStore:
     def _commit_logs(self, batch: Batch) -> None:
         """The batch is committed; log records are not worth telling its caller otherwise."""
         try:
-            self._logs.write([*batch.log_changes(), *self._logbook.forgetting()], self._options.fault)
+            self._logs.write(
+                [*batch.log_changes(), *self._logbook.forgetting_after(len(batch.logs))], self._options.fault
+            )
         except StoreError as error:
             self.lost_log_records += len(batch.logs)
             log.warning(
@@ -209,11 +211,8 @@ class AgentStore:
 
     def _count(self, batch: Batch) -> None:
         if batch.given_version:
-            self._snapshot_version, self._tail_bytes, self._unpacked = (
-                batch.given_version,
-                0,
-                True,
-            )
+            self._snapshot_version, self._tail_bytes = batch.given_version, 0
+            self._unpacked = self._unpacked or batch.given_bytes >= PACK_FROM_BYTES
         self._tail_bytes += batch.state_bytes
         self._batches += 1
         if self._batches % LOOK_EVERY_BATCHES == 0:
@@ -250,7 +249,7 @@ class AgentStore:
                     upkeep.forget_commands(database, self._clock.now_ms())
                 else:
                     upkeep.cap_log(database, self._options.log_max_bytes)
-                upkeep.move_log(database, self._options.wal_max_bytes)
+                upkeep.shorten_log(database, self._options.wal_max_bytes)
             self._logs_long = self._any_log_long()
 
     def checkpoint_files(self) -> None:
@@ -263,7 +262,7 @@ class AgentStore:
         with self._upkeep:
             if not self._closed:
                 for _kind, database in upkeep.each(self._files):
-                    upkeep.move_log(database, 0)
+                    database.checkpoint("PASSIVE")
 
     def _keep_states(self, database: Database) -> None:
         self._unpacked = False

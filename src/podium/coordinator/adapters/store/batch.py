@@ -66,9 +66,12 @@ class Batch:
         "_clock",
         "_commit",
         "_discard",
+        "_schema",
+        "_seq",
+        "_version",
         "events",
+        "given_bytes",
         "given_version",
-        "heads",
         "logs",
         "messages",
         "state",
@@ -82,13 +85,16 @@ class Batch:
         commit: Callable[["Batch"], None],
         discard: Callable[[], None],
     ) -> None:
-        self.heads = heads
+        self._seq = heads.seq
+        self._version = heads.version
+        self._schema = heads.schema
         self.events: list[EventRow] = []
         self.state: list[Change] = []
         self.messages: list[Change] = []
         self.logs: list[tuple[Any, ...]] = []
         self.state_bytes = 0
         self.given_version = 0
+        self.given_bytes = 0
         self._clock = clock
         self._commit = commit
         self._discard = discard
@@ -107,11 +113,15 @@ class Batch:
         else:
             self._discard()
 
+    @property
+    def heads(self) -> Heads:
+        """Where the agent stands once this batch is committed."""
+        return Heads(self._seq, self._version, self._schema)
+
     def event(self, type: str, content: bytes, *, instance_id: str, turn_id: str = "") -> EventRow:
         """Numbers an event; `content` is a JSON object or empty."""
-        heads = self.heads
-        row = EventRow(heads.seq + 1, type, content, instance_id, turn_id, self._clock.now_ms())
-        self.heads = Heads(row.seq, heads.version, heads.schema)
+        self._seq += 1
+        row = EventRow(self._seq, type, content, instance_id, turn_id, self._clock.now_ms())
         self.events.append(row)
         return row
 
@@ -121,7 +131,7 @@ class Batch:
         Raises:
             StoreConflictError: `version` is not one more than the newest.
         """
-        self._advance(version, self.heads.schema)
+        self._advance(version, self._schema)
         self.state.append(Change(_DELTA, ((version, turn_id, self._clock.now_ms(), ops),)))
         self.state_bytes += len(ops)
 
@@ -136,6 +146,7 @@ class Batch:
         self.state.append(Change(_GIVEN, ((version, schema, len(data), data),)))
         self.state_bytes = 0
         self.given_version = version
+        self.given_bytes = len(data)
 
     def log(
         self,
@@ -252,7 +263,7 @@ class Batch:
             changes.append(
                 Change(
                     _MARK,
-                    ((self.heads.version, self.heads.schema),),
+                    ((self._version, self._schema),),
                     "the mark is missing",
                 )
             )
@@ -263,6 +274,6 @@ class Batch:
         return [Change(_LOG, self.logs)] if self.logs else []
 
     def _advance(self, version: int, schema: int | None) -> None:
-        if version != self.heads.version + 1:
-            raise StoreConflictError("state", f"version {version} does not follow {self.heads.version}")
-        self.heads = Heads(self.heads.seq, version, schema)
+        if version != self._version + 1:
+            raise StoreConflictError("state", f"version {version} does not follow {self._version}")
+        self._version, self._schema = version, schema

@@ -16,29 +16,25 @@ from podium.coordinator.adapters.store.errors import (
     store_error,
 )
 
-_OPEN_PRAGMAS: Final = (
-    # Checkpoints (and their fsync) happen in a worker thread, never inside a commit on the event loop.
-    "PRAGMA wal_autocheckpoint = 0",
-    # 64 KiB of page cache: hundreds of stores are open, and what they append is rarely read back.
-    "PRAGMA cache_size = -64",
-)
 _FILE_MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
 
 
 class Kind(NamedTuple):
-    """What a database is: its name in errors and fault points, its file, the number in its header, its schema."""
+    """What a database is: its name in errors and fault points, its file, the number in its header, its schema, and
+    the KiB of page cache a connection gets: what the next commit touches, no more, for hundreds of stores are open."""
 
     name: str
     path: str
     application_id: int
     package: str
+    cache: int
 
 
 _HERE: Final = __package__
-STATE: Final = Kind("state", "db/state.db", 0x504F4453, f"{_HERE}.state_schema")
-MESSAGES: Final = Kind("messages", "messages/messages.db", 0x504F444D, f"{_HERE}.messages_schema")
-LOGS: Final = Kind("logs", "logs/agent.db", 0x504F444C, f"{_HERE}.logs_schema")
+STATE: Final = Kind("state", "db/state.db", 0x504F4453, f"{_HERE}.state_schema", 24)
+MESSAGES: Final = Kind("messages", "messages/messages.db", 0x504F444D, f"{_HERE}.messages_schema", 64)
+LOGS: Final = Kind("logs", "logs/agent.db", 0x504F444C, f"{_HERE}.logs_schema", 24)
 KINDS: Final = (STATE, MESSAGES, LOGS)
 
 
@@ -177,8 +173,10 @@ def connect(kind: Kind, path: Path) -> Database:
         raise store_error(kind.name, error) from error
     database = Database(kind, path, connection)
     try:
-        for pragma in _OPEN_PRAGMAS:
-            database.rows(pragma)
+        # Checkpoints (and their fsync) happen in a worker thread, never inside a commit on the event loop.
+        database.rows("PRAGMA wal_autocheckpoint = 0")
+        database.rows(f"PRAGMA cache_size = -{kind.cache}")
+        database.rows("PRAGMA shrink_memory")  # opening took a cache of the default size
         if fresh_log:
             _begin_log(database)
     except StoreError:

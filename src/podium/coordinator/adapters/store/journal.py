@@ -15,16 +15,16 @@ from podium.wire.envelope import EventRow
 from podium.wire.limits import COMMAND_MEMORY_MS
 from podium.wire.rest import ConversationMessage, TurnUsage
 
-_EVENT_COLUMNS: Final = "seq, type, content, instance_id, turn_id, ts"
-_INBOX_COLUMNS: Final = (
-    "message_id, turn_id, content, origin, accepted_seq, command_id, on_busy, state, attempt, "
-    "accepted_at, started_at, finished_at, stop_reason"
+_EVENTS: Final = "SELECT seq, type, content, instance_id, turn_id, ts FROM event WHERE "
+_INBOX: Final = (
+    "SELECT message_id, turn_id, content, origin, accepted_seq, command_id, on_busy, state, attempt, "
+    "accepted_at, started_at, finished_at, stop_reason FROM inbox WHERE "
 )
-_REQUEST_COLUMNS: Final = (
-    "request_id, kind, turn_id, seq, content, created_at, expires_at, status, outcome, option_id, answers, "
-    "resolved_by, resolved_at, resolved_seq"
+_REQUESTS: Final = (
+    "SELECT request_id, kind, turn_id, seq, content, created_at, expires_at, status, outcome, option_id, answers, "
+    "resolved_by, resolved_at, resolved_seq FROM request WHERE "
 )
-_CHECKPOINT_COLUMNS: Final = "position, turn_id, seq, state_version, iteration, ts"
+_CHECKPOINTS: Final = "SELECT position, turn_id, seq, state_version, iteration, ts FROM checkpoint WHERE "
 _SPOKEN: Final = "type IN ('message.user', 'stream_end')"  # word for word that of the index `event_of_conversation`
 _STARTED: Final = (
     "SELECT content FROM event WHERE turn_id = ? AND turn_id <> '' AND type = 'stream_start' AND seq < ? "
@@ -114,21 +114,17 @@ class Journal:
         return next(iter(self._checkpoints("turn_id = ?", (turn_id,))), None)
 
     def _events(self, rest: str, values: Sequence[Any]) -> list[EventRow]:
-        return [
-            EventRow(*row) for row in self._database.rows(f"SELECT {_EVENT_COLUMNS} FROM event WHERE {rest}", values)
-        ]
+        return [EventRow(*row) for row in self._database.rows(_EVENTS + rest, values)]
 
     def _inbox(self, rest: str, values: Sequence[Any]) -> list[InboxRow]:
-        return [
-            InboxRow(*row) for row in self._database.rows(f"SELECT {_INBOX_COLUMNS} FROM inbox WHERE {rest}", values)
-        ]
+        return [InboxRow(*row) for row in self._database.rows(_INBOX + rest, values)]
 
     def _requests(self, rest: str, values: Sequence[Any]) -> list[RequestRow]:
-        rows = self._database.rows(f"SELECT {_REQUEST_COLUMNS} FROM request WHERE {rest}", values)
+        rows = self._database.rows(_REQUESTS + rest, values)
         return [_request(row) for row in rows]
 
     def _checkpoints(self, rest: str, values: Sequence[Any]) -> list[CheckpointRow]:
-        rows = self._database.rows(f"SELECT {_CHECKPOINT_COLUMNS} FROM checkpoint WHERE {rest}", values)
+        rows = self._database.rows(_CHECKPOINTS + rest, values)
         return [CheckpointRow(*row) for row in rows]
 
     def _spoken(self, row: EventRow) -> ConversationMessage:

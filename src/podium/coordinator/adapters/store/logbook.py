@@ -8,11 +8,18 @@ from podium.coordinator.adapters.store.database import Change, Database
 from podium.coordinator.adapters.store.records import SEVERITIES
 from podium.wire.rest import LogRecord
 
-_COLUMNS: Final = "id, ts, severity, message, module, source, turn_id, fields"
+_RECORDS: Final = (
+    "SELECT id, ts, severity, message, module, source, turn_id, fields FROM log "
+    "WHERE id > ? AND severity >= ? ORDER BY id LIMIT ? OFFSET ?"
+)
 _OLDEST: Final = "SELECT id FROM log ORDER BY id LIMIT 1 OFFSET ?"
 _FORGET: Final = "DELETE FROM log WHERE id < ?"
 _FORGET_AT_ONCE: Final = 256
-"""Records that go per step once the cap is reached: few enough for the event loop, more than a batch brings."""
+"""Records that go per step once the cap is reached: few enough for the event loop, more than came since the last step
+(a single batch of more is evened out by maintenance)."""
+
+LOOK_EVERY_RECORDS: Final = 64
+"""How many records may pass between two looks at the size."""
 
 _LEVELS: Final = {number: level for level, number in SEVERITIES.items()}
 
@@ -24,13 +31,11 @@ class Logbook:
         self._database = database
         self._page_bytes: int = database.value("PRAGMA page_size")
         self._max_pages: int = max_bytes // self._page_bytes
+        self._unlooked = 0
 
     def records(self, level: str | None, limit: int, *, offset: int = 0, after_id: int = 0) -> list[LogRecord]:
         """At most `limit` records of `level` or worse (all when None) with an id above `after_id`, oldest first."""
-        rows = self._database.rows(
-            f"SELECT {_COLUMNS} FROM log WHERE id > ? AND severity >= ? ORDER BY id LIMIT ? OFFSET ?",
-            (after_id, _severity(level), limit, offset),
-        )
+        rows = self._database.rows(_RECORDS, (after_id, _severity(level), limit, offset))
         return [_record(row) for row in rows]
 
     def count(self, level: str | None) -> int:
@@ -46,18 +51,24 @@ class Logbook:
         """What the records take in the file."""
         return self._used_pages() * self._page_bytes
 
-    def over(self) -> bool:
-        """Whether the cap is passed."""
-        return self._used_pages() > self._max_pages
-
     def forgetting(self) -> list[Change]:
-        """What makes room: the oldest records, a bounded number of them; nothing while the cap is not passed."""
-        if not self.over():
+        """What makes room: the oldest records, a bounded number of them and never the newest; nothing while the cap is
+        not passed."""
+        if self._used_pages() <= self._max_pages:
             return []
-        kept = self._database.row(_OLDEST, (_FORGET_AT_ONCE,)) or self._database.row(
-            "SELECT max(id) FROM log HAVING max(id) IS NOT NULL"
-        )
-        return [] if kept is None else [Change(_FORGET, ((kept[0],),))]
+        last = self._database.value("SELECT coalesce(max(id), 0) FROM log")
+        beyond = self._database.row(_OLDEST, (_FORGET_AT_ONCE,))
+        first_kept = last if beyond is None else beyond[0]
+        oldest = self._database.value("SELECT coalesce(min(id), 0) FROM log")
+        return [Change(_FORGET, ((first_kept,),))] if oldest < first_kept else []
+
+    def forgetting_after(self, records: int) -> list[Change]:
+        """`forgetting`, looked at only once in a while: after every `LOOK_EVERY_RECORDS` of the `records` written."""
+        self._unlooked += records
+        if self._unlooked < LOOK_EVERY_RECORDS:
+            return []
+        self._unlooked = 0
+        return self.forgetting()
 
     def _used_pages(self) -> int:
         used = self._database.value("PRAGMA page_count") - self._database.value("PRAGMA freelist_count")

@@ -32,6 +32,9 @@ LOG_HARD_FACTOR: Final = 4
 """A write-ahead log this many times over its limit is moved with the write lock held (a commit may wait a few
 milliseconds): under endless writes a polite checkpoint alone might never reach its end."""
 
+HARD_WAIT_MS: Final = 20
+"""How long such a checkpoint waits for readers of other processes: commits of the event loop wait as long."""
+
 Fault = Callable[[str], None]
 _OLD_COMMANDS: Final = "SELECT position FROM (SELECT position, ts FROM command ORDER BY position LIMIT ?) WHERE ts <= ?"
 
@@ -106,7 +109,7 @@ def cap_log(database: Database, max_bytes: int) -> None:
         database.write(changes, _quiet)
 
 
-def move_log(database: Database, max_bytes: int) -> None:
+def shorten_log(database: Database, max_bytes: int) -> None:
     """Moves a write-ahead log above `max_bytes` into its file and begins it anew.
 
     Raises:
@@ -117,8 +120,10 @@ def move_log(database: Database, max_bytes: int) -> None:
         return
     done = database.checkpoint("PASSIVE") or database.checkpoint("PASSIVE")
     if not done and size > LOG_HARD_FACTOR * max_bytes:
+        database.rows(f"PRAGMA busy_timeout = {HARD_WAIT_MS}")
         done = database.checkpoint("RESTART")
     if done:
+        database.rows(f"PRAGMA journal_size_limit = {max_bytes}")
         database.restart_log()
 
 

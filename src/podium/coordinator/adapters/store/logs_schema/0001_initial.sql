@@ -2,7 +2,8 @@
 -- cost its last records, never anything else.
 
 CREATE TABLE log (
-    id       INTEGER PRIMARY KEY AUTOINCREMENT, -- order of arrival; never reused, so a reader can follow with `id > last`
+    id       INTEGER PRIMARY KEY, -- order of arrival; the newest record is never removed, so no id comes twice and a
+                                  -- reader can follow with `id > last`
     ts       INTEGER NOT NULL, -- epoch milliseconds, as the writer of the record said
     severity INTEGER NOT NULL, -- 10 debug, 20 info, 30 warning, 40 error, 50 critical
     source   TEXT NOT NULL,    -- agent, stdout, stderr, platform

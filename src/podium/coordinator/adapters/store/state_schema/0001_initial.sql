@@ -11,7 +11,7 @@ CREATE TABLE delta (
 
 CREATE TABLE snapshot (
     version INTEGER PRIMARY KEY,                                        -- the version this is the whole state of
-    schema  INTEGER NOT NULL,                                           -- `_version` of the state class that wrote it
+    schema  INTEGER,                                                    -- `_version` of the state class that wrote it; NULL: none told
     kind    TEXT NOT NULL CHECK (kind IN ('given', 'derived')),         -- given: the only source of its version, kept for ever;
                                                                         -- derived: made from older rows, may be thinned out
     codec   TEXT NOT NULL CHECK (codec IN ('json', 'json+zlib')),       -- how `data` is written: JSON as UTF-8, plain or zlib (RFC 1950)
