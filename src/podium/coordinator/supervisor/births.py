@@ -42,12 +42,16 @@ class Births:
         instance, new = self._find(wanted)
         if instance is None:
             instance, new = self._begin(wanted), True
-        if instance.birth is not None and not instance.birth.done():
-            await asyncio.wait({instance.birth}, timeout=CREATE_TIMEOUT_SECONDS)
-            if not instance.birth.done():
-                raise PodiumError(ErrorCode.AGENT_TIMEOUT, "the agent is still starting; ask again", retry_after=1.0)
-        if instance.birth is not None:
-            instance.birth.result()
+        birth = instance.birth
+        if birth is None:
+            return instance, new
+        await asyncio.wait({birth}, timeout=CREATE_TIMEOUT_SECONDS)
+        if not birth.done():
+            raise PodiumError(ErrorCode.AGENT_TIMEOUT, "the agent is still starting; ask again", retry_after=1.0)
+        if birth.cancelled():
+            raise PodiumError(ErrorCode.DRAINING, "this host is going down", retry_after=1.0)
+        if (error := birth.result()) is not None:
+            raise error
         return instance, new
 
     def _find(self, wanted: CoordinatorCreate) -> tuple[Instance | None, bool]:
@@ -87,20 +91,25 @@ class Births:
         instance.birth = supervisor.tasks.start(self._bring_up(instance, wanted), f"create {facts.instance_id}")
         return instance
 
-    async def _bring_up(self, instance: Instance, wanted: CoordinatorCreate) -> None:
+    async def _bring_up(self, instance: Instance, wanted: CoordinatorCreate) -> PodiumError | None:
+        """Makes the instance; returns what went wrong, and then nothing of it is left."""
         new_agent = self._supervisor.parts.catalog.agent(wanted.agent_id) is None
         try:
             await self._prepare(instance, wanted)
             await instance.life.start_first()
             self._supervisor.around.save(instance.facts)
             await self._announce(instance)
-        except StoreError as error:
+        except (PodiumError, StoreError) as error:
             await self._unmake(instance, new_agent=new_agent)
-            raise PodiumError(ErrorCode.INTERNAL, "the agent's databases can't be made") from error
-        except BaseException:  # whatever it was, cancellation too: nothing half made stays
+            if isinstance(error, PodiumError):
+                return error
+            _log.error("not_created", extra={"instance_id": wanted.instance_id, "error": str(error)})
+            return PodiumError(ErrorCode.INTERNAL, "the agent's databases can't be made")
+        except BaseException:  # a bug or a cancellation: nothing half made stays then either
             await self._unmake(instance, new_agent=new_agent)
             raise
         instance.birth = None
+        return None
 
     async def _prepare(self, instance: Instance, wanted: CoordinatorCreate) -> None:
         supervisor, facts = self._supervisor, instance.facts

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from podium.base.clock import Clock
 from podium.base.entropy import IdSource
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.store import AgentStore, StoreOptions
+from podium.coordinator.adapters.timers import Timers
 from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
-from podium.coordinator.supervisor.timers import Timers
 from podium.wire.manifest import LimitsTable
 from podium.wire.rest import Deployment
 from podium.wire.status import InstanceStatus
@@ -89,5 +89,5 @@ class Surroundings:
     """The runtime layer of the configuration as last read."""
     store_options: StoreOptions = StoreOptions()
     timings: Timings = Timings()
-    counters: Counter[str] = Counter()
+    counters: Counter[str] = field(default_factory=Counter)
     """Counts for `/metrics`, by name."""

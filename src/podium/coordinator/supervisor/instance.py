@@ -54,7 +54,7 @@ class Instance:
         self._stepping: Step | None = None
         self._loaded = False
         self._maintained = False
-        self.birth: asyncio.Task[None] | None = None
+        self.birth: asyncio.Task[PodiumError | None] | None = None
         self.ending: asyncio.Task[None] | None = None
         self._alarm = around.timers.alarm(self._alarm_rang)
 

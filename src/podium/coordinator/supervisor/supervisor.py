@@ -21,6 +21,7 @@ from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.catalog import Catalog, InstanceEntry
 from podium.coordinator.adapters.store import AgentStore, StoreConflictError, StoreError, StoreOptions
+from podium.coordinator.adapters.timers import Timers
 from podium.coordinator.adapters.vault import Vault
 from podium.coordinator.domain import configuration
 from podium.coordinator.domain.admission import Room
@@ -31,7 +32,6 @@ from podium.coordinator.supervisor.births import Births
 from podium.coordinator.supervisor.facts import Facts, Surroundings, Timings
 from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.recovery import Recovery
-from podium.coordinator.supervisor.timers import Timers
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import Reason, Terminated

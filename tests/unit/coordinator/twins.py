@@ -1,0 +1,386 @@
+"""In-memory twins of the coordinator's ports: agents are Python functions, deployments are always there."""
+
+import asyncio
+import itertools
+import signal
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from podium.base.clock import Clock, SystemClock
+from podium.base.discovery import CoordinatorRecord
+from podium.base.discovery.memory import MemoryDiscovery
+from podium.base.tasks import TaskOwner
+from podium.coordinator.adapters.announcer import Announcer
+from podium.coordinator.adapters.catalog import Catalog
+from podium.coordinator.adapters.vault import Vault
+from podium.coordinator.domain.ports import (
+    ExitStatus,
+    Isolation,
+    LinkHandler,
+    PreparedDeployment,
+    ProcessSpec,
+    ProcessStartError,
+)
+from podium.coordinator.supervisor.facts import Timings
+from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.supervisor import Capacity, Parts, Supervisor
+from podium.wire.envelope import EventRow
+from podium.wire.ids import Kind
+from podium.wire.link import (
+    AnswerRequest,
+    CancelTurn,
+    Complete,
+    ConfigChanged,
+    Delta,
+    Element,
+    FrameBuffer,
+    FromAgent,
+    IdleCheck,
+    IdleReply,
+    Init,
+    Message,
+    Ready,
+    Response,
+    Shutdown,
+    StateDelta,
+    StateReplaced,
+    SteerTurn,
+    StreamUpdate,
+    ToAgent,
+    pack,
+    read_to_agent,
+)
+from podium.wire.manifest import Limits, Manifest, Restart
+from podium.wire.rest import CoordinatorCreate, Deployment, Load, Resources
+
+QUICK = Timings(ready=2.0, shutdown=0.2, terminate=0.2, kill=2.0, idle_reply=1.0)
+DEPLOYMENT = Deployment("echo:1.0.0@00000000", "echo", "1.0.0", "sha256:" + "0" * 64, 1, "python", 0)
+
+
+class ScriptedAgent:
+    """One process of the twin: what the coordinator sends is handed to `play`, which answers with `say`."""
+
+    def __init__(self, spec: ProcessSpec, handler: LinkHandler, play: "Play", pid: int) -> None:
+        self.spec = spec
+        self.heard: list[ToAgent] = []
+        self.init: Init | None = None
+        self.ended = False
+        self.ignores_terminate = False
+        self.paused = False
+        self.version = 0
+        self._pid = pid
+        self._handler = handler
+        self._play = play
+        self._frames = FrameBuffer()
+        self._said: list[FromAgent] = []
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    def send(self, data: bytes) -> None:
+        for body in self._frames.feed(data):
+            frame = read_to_agent(body)
+            self.heard.append(frame)
+            if isinstance(frame, Init):
+                self.init = frame
+                self.version = frame.state_version
+            asyncio.get_running_loop().call_soon(self._hear, frame)
+
+    def _hear(self, frame: ToAgent) -> None:
+        if not self.ended:
+            self._play(self, frame)
+            self.flush()
+
+    def say(self, *frames: FromAgent) -> None:
+        """Sent with everything else said in reaction to one frame."""
+        self._said += frames
+
+    def flush(self) -> None:
+        """Sends at once what was said."""
+        said, self._said = self._said, []
+        if said and not self.ended:
+            self._handler.link_received(b"".join(pack(frame) for frame in said))
+
+    def raw(self, data: bytes) -> None:
+        """Bytes on the link."""
+        self._handler.link_received(data)
+
+    def prints(self, data: bytes) -> None:
+        """Bytes on stdout."""
+        self._handler.output_received("stdout", data)
+
+    def emit(self, message_id: str, event: str, content: Any = None) -> None:
+        """An event of a turn."""
+        self.say(StreamUpdate(message_id=message_id, element=Element(event, msgspec.Raw(msgspec.json.encode(content or {})))))
+
+    def answer(self, message: Message, text: str) -> None:
+        """A whole answer, and the end of the turn."""
+        self.emit(message.id, "stream_start", {"message_id": message.id, "attempt": message.attempt})
+        self.emit(message.id, "stream_update", {"text": text})
+        self.emit(message.id, "stream_end", {"text": text, "stop_reason": "end_turn"})
+        self.say(Complete(message_id=message.id, stop_reason="end_turn"))
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """The whole state anew."""
+        self.version += 1
+        self.say(StateReplaced(version=self.version, state_schema=1, data=msgspec.Raw(msgspec.json.encode(state))))
+
+    def change_state(self, ops: list[dict[str, Any]]) -> None:
+        """A change of the state."""
+        self.version += 1
+        self.say(StateDelta(deltas=[Delta(self.version, msgspec.Raw(msgspec.json.encode(ops)))]))
+
+    def end(self, code: int | None = 0, signal_name: str | None = None) -> None:
+        """The process ends."""
+        if not self.ended:
+            self.flush()
+            self.ended = True
+            self._handler.process_ended(ExitStatus(code, signal_name))
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def terminate(self) -> None:
+        if not self.ignores_terminate:
+            asyncio.get_running_loop().call_soon(self.end, None, signal.SIGTERM.name)
+
+    async def kill(self) -> None:
+        self._said.clear()
+        self.end(None, signal.SIGKILL.name)
+
+    def resources(self) -> Resources:
+        return Resources() if self.ended else Resources(1024, 0.1, 1)
+
+
+Play = Callable[[ScriptedAgent, ToAgent], None]
+
+
+def polite(agent: ScriptedAgent, frame: ToAgent) -> None:
+    """Ready at once, sleeps when asked, ends when told."""
+    match frame:
+        case Init():
+            agent.say(Ready(protocol=1, state_schema=1))
+        case IdleCheck():
+            agent.say(IdleReply(allow=True))
+        case Shutdown():
+            agent.end(0)
+        case CancelTurn():
+            running = [heard for heard in agent.heard if isinstance(heard, Message)][-1]
+            agent.emit(running.id, "stream_end", {"text": "", "stop_reason": "cancelled"})
+            agent.say(Complete(message_id=running.id, stop_reason="cancelled"))
+
+
+def echo(agent: ScriptedAgent, frame: ToAgent) -> None:
+    """Answers every message with its own text."""
+    polite(agent, frame)
+    if isinstance(frame, Message):
+        agent.answer(frame, str(frame.data["text"]))
+
+
+class ScriptedHost:
+    """The process host's twin."""
+
+    def __init__(self, play: Play = echo) -> None:
+        self.play = play
+        self.started: list[ScriptedAgent] = []
+        self.refuses: str | None = None
+        self._pids = itertools.count(1000)
+
+    @property
+    def isolation(self) -> Isolation:
+        return "none"
+
+    @property
+    def agent(self) -> ScriptedAgent:
+        """The process started last."""
+        return self.started[-1]
+
+    async def open(self) -> None:
+        pass
+
+    async def warm(self, deployment: PreparedDeployment) -> None:
+        pass
+
+    async def start(self, spec: ProcessSpec, handler: LinkHandler) -> ScriptedAgent:
+        if self.refuses is not None:
+            raise ProcessStartError(self.refuses)
+        agent = ScriptedAgent(spec, handler, self.play, next(self._pids))
+        self.started.append(agent)
+        return agent
+
+    async def cool(self, deployment_id: str) -> None:
+        pass
+
+    async def close(self) -> None:
+        for agent in self.started:
+            await agent.kill()
+
+
+class ReadyDeployments:
+    """Every deployment is there."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+
+    async def ensure(
+        self, deployment: Deployment, progress: Callable[[str], None] | None = None
+    ) -> PreparedDeployment:
+        return PreparedDeployment(deployment, self.manifest, Path("/nowhere"), Path("/nowhere/python"))
+
+    async def close(self) -> None:
+        pass
+
+
+class PlainWorkspaces:
+    """Directories beside the databases."""
+
+    backend = "directory"
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def open(self, agent_id: str, deployment: PreparedDeployment, *, owner: tuple[int, int] | None) -> Path:
+        path = self._directory / agent_id / "workspace"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    async def close(self, agent_id: str) -> None:
+        pass
+
+    def head_iteration(self, agent_id: str) -> int:
+        return 0
+
+    async def remove(self, agent_id: str) -> None:
+        pass
+
+
+def counted_ids() -> Callable[[Kind], str]:
+    """Ids that count, so that conversations can be compared."""
+    numbers = itertools.count(1)
+    return lambda kind: f"{kind}-{next(numbers):016d}".replace("0", "a").replace("1", "b").replace("8", "c").replace("9", "d")
+
+
+@dataclass
+class House:
+    """A coordinator without its network: supervisor, twins, and what survives a restart."""
+
+    directory: Path
+    host: ScriptedHost = field(default_factory=ScriptedHost)
+    clock: Clock = field(default_factory=SystemClock)
+    manifest: Manifest = Manifest(
+        "echo", "1.0.0", "python", "agent:Echo", limits=Limits(idle_timeout_ms=0), restart=Restart(3, 60_000, 1)
+    )
+    timings: Timings = QUICK
+    capacity: Capacity = Capacity()
+
+    def __post_init__(self) -> None:
+        self.discovery = MemoryDiscovery(self.clock)
+        self.new_id = counted_ids()
+        self.supervisor = self._build()
+
+    def _build(self) -> Supervisor:
+        parts = Parts(
+            coordinator_id="coord-1",
+            clock=self.clock,
+            new_id=self.new_id,
+            processes=self.host,
+            workspaces=PlainWorkspaces(self.directory / "agents"),
+            deployments=ReadyDeployments(self.manifest),
+            catalog=Catalog.open(self.directory / "coordinator"),
+            vault=Vault("secret"),
+            discovery=self.discovery,
+            directory=self.directory / "agents",
+            capacity=self.capacity,
+            timings=self.timings,
+            counters=Counter(),
+        )
+        tasks = TaskOwner("coordinator")
+        announcer = Announcer(self.discovery, self._describe, lambda gone: self.supervisor.leases_lost(gone))
+        return Supervisor(parts, announcer, tasks)
+
+    def _describe(self) -> CoordinatorRecord:
+        return CoordinatorRecord("coord-1", "http://127.0.0.1:1", "0", 0, "active", Load(0, 0, 0.0, 0, 0))
+
+    async def open(self) -> Supervisor:
+        """Opens the supervisor."""
+        await self.supervisor.open()
+        return self.supervisor
+
+    async def crash(self) -> Supervisor:
+        """The coordinator is killed and started again: nothing is written any more, processes are orphans and end."""
+        old = self.supervisor
+        for instance in old.instances.values():
+            instance.lost = True
+        await old.tasks.close()
+        old.timers.close()
+        for instance in old.instances.values():
+            if instance.is_open:
+                instance.store.close()
+        old.parts.catalog.close()
+        self.supervisor = self._build()
+        return await self.open()
+
+    async def close(self) -> None:
+        """Checks every invariant, then closes everything."""
+        findings = self.supervisor.validate()
+        await self.supervisor.close()
+        assert findings == []
+
+    async def create(self, agent_id: str = "agent", **wanted: Any) -> Instance:
+        """A ready instance."""
+        request = CoordinatorCreate(
+            instance_id=wanted.pop("instance_id", None) or self.new_id("inst"),
+            agent_id=agent_id,
+            tenant_id=wanted.pop("tenant_id", "default"),
+            deployment=wanted.pop("deployment", DEPLOYMENT),
+            **wanted,
+        )
+        instance, _ = await self.supervisor.births.create(request)
+        return instance
+
+
+def events(instance: Instance, *types: str) -> list[EventRow]:
+    """The journal, or its events of some types."""
+    with instance.reading() as store:
+        rows = store.events(0, 10_000)
+    return [row for row in rows if not types or row.type in types]
+
+
+def contents(instance: Instance, event: str) -> list[dict[str, Any]]:
+    """Contents of all events of a type."""
+    return [msgspec.json.decode(row.content) for row in events(instance, event)]
+
+
+async def until(condition: Callable[[], bool], what: str = "it") -> None:
+    """Waits for a condition, at most five seconds."""
+    deadline = asyncio.get_running_loop().time() + 5.0
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, f"{what} did not happen"
+        await asyncio.sleep(0.001)
+
+
+Scenario = Callable[[House], Awaitable[None]]
+
+__all__ = [
+    "AnswerRequest",
+    "ConfigChanged",
+    "House",
+    "Response",
+    "ScriptedAgent",
+    "ScriptedHost",
+    "SteerTurn",
+    "contents",
+    "echo",
+    "events",
+    "polite",
+    "until",
+]
