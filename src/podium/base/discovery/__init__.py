@@ -13,4 +13,5 @@ from podium.base.discovery.port import (
     Lease as Lease,
     Notice as Notice,
     SecretsRecord as SecretsRecord,
+    Subscription as Subscription,
 )

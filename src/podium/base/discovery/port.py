@@ -4,7 +4,7 @@ Keys carry the prefix `podium:` in every implementation that has keys. A writer 
 processes see them at the latest after `PROPAGATION_SECONDS`. Everything may raise `DiscoveryUnavailableError`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -138,6 +138,22 @@ class Notice(msgspec.Struct, frozen=True):
     payload: dict[str, Any]
 
 
+class Subscription(Protocol):
+    """Notices as they come; an async iterator that ends when it or its discovery is closed."""
+
+    def __aiter__(self) -> "Subscription":
+        """Itself."""
+        ...
+
+    async def __anext__(self) -> Notice:
+        """The next notice; waits until there is one."""
+        ...
+
+    async def aclose(self) -> None:
+        """Ends the subscription, also for whoever waits for a notice right now."""
+        ...
+
+
 class Discovery(Protocol):
     """What daemons agree on. All times are epoch milliseconds given by the implementation's clock."""
 
@@ -263,7 +279,7 @@ class Discovery(Protocol):
         """Tells every subscriber of every process."""
         ...
 
-    def subscribe(self, *channels: str) -> AsyncIterator[Notice]:
+    def subscribe(self, *channels: str) -> Subscription:
         """Notices from the moment of the call on, until the iterator is closed. Delivery is best effort: read the truth again."""
         ...
 

@@ -1,0 +1,1 @@
+"""Schema of the embedded discovery file, as numbered migrations."""
