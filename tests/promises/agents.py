@@ -1,0 +1,43 @@
+"""What agents, their SDK, their state and their processes are promised."""
+
+SOURCE = "agents"
+
+PROMISES: dict[str, dict[str, str]] = {
+    "bundle and manifest": {
+        "MANIFEST-UNKNOWN-KEY-NEAREST": "An unknown key is an error naming the nearest known one.",
+        "BUNDLE-REPRODUCIBLE": "The same folder packs to the same bytes.",
+        "ENVIRONMENT-ATOMIC": "A crash while an environment is prepared leaves nothing half made.",
+    },
+    "python sdk": {
+        "SDK-IMPORT-60MS": "podium.agent imports in less than 60 ms with msgspec alone.",
+        "AGENT-EXCEPTION-ERROR-EVENT": "An uncaught exception becomes an error event; the agent lives on.",
+        "AGENT-PRINT-LOGGED": "print and stderr go to the log.",
+        "SDK-SECRETS-HIDDEN": "repr of the secrets hides their values.",
+        "HARNESS-NO-SERVER": "AgentHarness runs an agent without a server.",
+        "SDK-EVERY-EVENT": "Each call of the context emits the events its table says.",
+    },
+    "delta state": {
+        "STATE-PATCH-EXACT": "Applying the operations to the state before gives the state after, exactly.",
+        "STATE-REFUSES-NON-JSON": "A value JSON can't hold is refused at the assignment, naming the path.",
+        "STATE-NO-SPLIT-ALIAS": "Aliasing is refused or kept, never silently split.",
+        "STATE-MIGRATION-ATOMIC": "A failing migration leaves the stored state as it was.",
+        "STATE-MUTATION-COST": "A tracked mutation costs at most 3 µs.",
+        "STATE-LEAF-WRITES-LEAF": "A changed leaf of a 1 MiB state writes one leaf.",
+    },
+    "databases": {
+        "STORE-GROWS-WITH-CHANGES": "Storage grows with what changed, not with state size times turns.",
+        "STORE-SNAPSHOTS-BOUND-TAIL": "Hydration reads one snapshot and a bounded tail.",
+        "STORE-MIGRATIONS-FORWARD": "Migrations are numbered, forward only, each in a transaction.",
+        "STORE-LOG-CAPPED": "The log is capped; the oldest goes first.",
+    },
+    "process": {
+        "ISOLATION-NO-ORPHAN": "Killing an instance kills its whole tree; a killed coordinator leaves no orphan.",
+        "ISOLATION-NO-DOWNGRADE": "Asking for an isolation the host can't give is an error.",
+        "ISOLATION-OWN-DESCRIPTORS": "An agent has no descriptors but its own, and no_new_privs.",
+        "ISOLATION-LIMITS": "The manifest's limits hold per instance.",
+        "PRELOAD-SAME-RESULT": "With preload off, a plain start gives the same result as a fork.",
+        "LINK-FLOW-CONTROL": "An agent more than 4 MiB ahead of the coordinator waits.",
+        "AGENT-KILL9-SERVES-AGAIN": "An agent killed by SIGKILL serves again.",
+        "ORPHANS-ENDED-AT-START": "A coordinator started again ends orphans of its own first.",
+    },
+}

@@ -1,0 +1,70 @@
+"""What the REST interface promises."""
+
+SOURCE = "Podium API"
+
+PROMISES: dict[str, dict[str, str]] = {
+    "general": {
+        "LISTS-PAGINATED": "Every list takes limit (default 100, at most 1000) and cursor, and answers items and next_cursor.",
+        "OPENAPI-TRUE": "A fuzzer driven by /openapi.json finds no 5xx and no undocumented status.",
+    },
+    "authentication": {
+        "AUTH-NEEDED-EVERYWHERE": "No route of the API answers without a valid key.",
+        "API-KEYS-REVOKE-5S": "A revoked key is refused within 5 s, and its open WebSockets close with 4401.",
+        "KEY-SHOWN-ONCE": "A key is shown in the answer that made it and never again.",
+        "KEY-HASH-ONLY": "Only a hash of a key is stored.",
+        "KEY-EXPIRES": "A key past expires_at is refused.",
+        "KEYS-ADMIN-ONLY": "Only admin keys make, list and revoke keys.",
+        "KEY-PERMISSIONS": "A key does only what its permissions allow; anything else is 403.",
+        "TENANT-ISOLATION-404": "What belongs to another tenant is 404, never 403.",
+        "ADMIN-ACTS-FOR-TENANT": "An admin key acts for one tenant with the Podium-Tenant header.",
+        "WS-BROWSER-SUBPROTOCOL-KEY": "A browser gives its key as the subprotocol podium.bearer.<key>; podium.v1 is selected.",
+        "NO-SECRET-IN-LOGS": "No key or secret appears in a log or a URL.",
+    },
+    "errors": {
+        "ERRORS-ONE-ENUMERATION": "Each code is mapped once to HTTP status, WebSocket close code and CLI exit code.",
+        "ERRORS-PROBLEM-JSON": "An error is application/problem+json with code and request_id, also in X-Request-Id.",
+        "ERRORS-NO-INSIDES": "An error holds no stack trace, no path of the host, no secret.",
+        "ERRORS-RETRY-AFTER": "429 and 503 come with Retry-After.",
+    },
+    "deployments": {
+        "BUNDLE-REFUSED-WHOLE": "A bad bundle is 400 invalid_bundle with reason and member, and nothing is half made.",
+        "BUNDLE-UNPACKED-LIMIT": "A bundle of more than 100,000 members or 2 GiB unpacked is refused.",
+        "BUNDLE-STREAMED": "A 1 GiB bundle costs the gateway less than 64 MiB of memory.",
+        "DEPLOY-SAME-BYTES-200": "The same bytes again are 200 with the same answer.",
+        "DEPLOY-OTHER-BYTES-409": "Other bytes for a version that exists are 409 deployment_exists.",
+        "DEPLOYMENT-IN-USE-409": "A deployment in use by an instance can't be deleted.",
+        "DEPLOYMENT-REFERENCES": "type, type:version, type:version@local and type:version@hash8 each mean what they say.",
+        "DEPLOYMENT-HASH-422": "A reference with a hash other than that of the stored bytes is 422 checksum_mismatch.",
+    },
+    "instances": {
+        "INSTANCE-CREATE-ANSWERS-READY": "Creating answers when the agent is ready or has failed.",
+        "INSTANCE-CREATE-504": "Creating answers 504 agent_timeout after at most 60 s.",
+        "INSTANCE-BAD-ENTRY": "An entry that can't be imported is 422 agent_start_failed.",
+        "INSTANCE-START-FAILED-LOGS": "agent_start_failed holds the last 50 lines of the agent's log.",
+        "INSTANCE-SLEEPS-AND-WAKES": "An idle agent sleeps and wakes at the next message with its state.",
+        "INSTANCE-STATUS-TABLE": "The status machine is data, and every transition is tested.",
+        "INSTANCE-STOP-GRACEFUL": "Stopping calls on_shutdown, then SIGTERM, then SIGKILL, each bounded.",
+        "INSTANCE-STOPPED-404": "Deleting an unknown or stopped instance is 404.",
+        "CREATE-IDEMPOTENCY-KEY": "The same Idempotency-Key gives the same instance, also while the first call runs.",
+        "AGENT-CONTINUES": "An agent_id that exists goes on with its state, conversation and seq.",
+        "AGENT-IN-USE-409": "An agent alive under another deployment is 409 agent_in_use.",
+        "AGENT-DELETE-ERASES": "Deleting an agent erases all of its data.",
+        "MESSAGES-REST-THREE-WAYS": "A message sent over REST answers 202, the whole turn with wait, or its events as SSE.",
+        "SSE-LAST-EVENT-ID": "An SSE stream resumes after Last-Event-ID.",
+        "LOGS-STRUCTURED": "Logs are structured and can be filtered by level.",
+        "STATE-OLDER-VERSION": "State answers its version; an older version can be asked for.",
+        "RESTART-POLICY-GIVES-UP": "After 3 restarts in 60 s the instance is failed, with the reason.",
+    },
+    "secrets and configuration": {
+        "SECRETS-SEALED": "Secrets are encrypted at rest, bound to tenant, type and name.",
+        "SECRETS-ROTATION": "SECRETS_KEY_PREVIOUS still opens what the old key sealed.",
+        "SECRETS-REACH-AGENT": "An agent sees its type's secrets as environment variables.",
+        "ENVIRONMENT-PRECEDENCE": "platform, environment, type secrets, secrets of the create call: later wins.",
+        "CONFIG-PRECEDENCE": "platform default < manifest < runtime layer < create call.",
+        "CONFIG-CHANGE-REACHES-AGENTS": "A change of the runtime layer reaches every agent as on_config_change.",
+    },
+    "health": {
+        "READY-NAMES-DEPENDENCY": "/ready is 503 with the dependency that fails.",
+        "COORDINATOR-CREDENTIAL": "The coordinator's interface is never open: it takes the cluster credential alone.",
+    },
+}
