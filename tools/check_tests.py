@@ -8,6 +8,7 @@ from pathlib import Path
 SLEEPS_PER_1000 = 6.0
 MOCKS_PER_1000 = 1.5
 WORDS_MIN = 3
+_MAY_SLEEP = ("noise/plugin.py",)  # runs between tests, outside any loop, and polls /proc
 _MOCKS = frozenset({"Mock", "MagicMock", "AsyncMock", "patch"})
 
 
@@ -27,7 +28,7 @@ def look(path: Path) -> tuple[int, int, int, list[str]]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call):
             name = _called(node)
-            if name == "time.sleep":
+            if name == "time.sleep" and not str(path).endswith(_MAY_SLEEP):
                 found.append(f"{path}: time.sleep blocks and guesses; wait for a condition")
             sleeps += name == "asyncio.sleep" and not _is_zero(node)
             mocks += name.rsplit(".", 1)[-1] in _MOCKS
