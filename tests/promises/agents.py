@@ -28,6 +28,8 @@ PROMISES: dict[str, dict[str, str]] = {
         "STORE-GROWS-WITH-CHANGES": "Storage grows with what changed, not with state size times turns.",
         "STORE-SNAPSHOTS-BOUND-TAIL": "Hydration reads one snapshot and a bounded tail.",
         "STORE-MIGRATIONS-FORWARD": "Migrations are numbered, forward only, each in a transaction.",
+        "STORE-ACKED-SURVIVES-KILL": "A batch that was acknowledged is there after SIGKILL at any point.",
+        "STORE-STATE-IS-THE-MARKS": "After a crash the state is the one the journal's mark names.",
         "STORE-LOG-CAPPED": "The log is capped; the oldest goes first.",
     },
     "process": {
