@@ -39,11 +39,11 @@ COMMANDS: Final[dict[str, str]] = {
 class LazyGroup(click.Group):
     """A group whose commands are modules of `podium.cli.commands`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names, in the order people meet them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         """The command, imported now."""
         if cmd_name not in COMMANDS:
             return None
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
             raise TypeError(f"podium.cli.commands.{cmd_name}.command is no click command")
         return found
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         """The list in `--help`, without importing anything."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
