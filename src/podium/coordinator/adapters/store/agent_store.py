@@ -262,7 +262,7 @@ class AgentStore:
         with self._upkeep:
             if not self._closed:
                 for _kind, database in upkeep.each(self._files):
-                    database.checkpoint("PASSIVE")
+                    upkeep.move_log(database)
 
     def _keep_states(self, database: Database) -> None:
         self._unpacked = False

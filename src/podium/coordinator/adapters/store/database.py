@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
@@ -18,6 +17,12 @@ from podium.coordinator.adapters.store.errors import (
 
 _FILE_MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
+
+_FORMAT_VERSIONS: Final = slice(18, 20)
+"""Where the header of a file says how it is written and read (SQLite file format §1.3.3) …"""
+
+_WAL_FORMAT: Final = bytes((2, 2))
+"""… and the value there that means WAL mode, which a database in memory can't be put in."""
 
 
 class Kind(NamedTuple):
@@ -215,12 +220,13 @@ def _place(kind: Kind, path: Path) -> None:
 
 @cache
 def template(kind: Kind) -> bytes:
-    """The bytes of an empty, fully migrated database; made once per process."""
-    with tempfile.TemporaryDirectory(prefix="podium-template-") as directory:
-        path = Path(directory) / "template.db"
-        open_database(
-            path,
-            application_id=kind.application_id,
-            migrations=read_migrations(kind.package),
-        ).close()
-        return path.read_bytes()
+    """The bytes of an empty, fully migrated database in WAL mode; made once per process, in memory."""
+    connection = open_database(
+        Path(":memory:"), application_id=kind.application_id, migrations=read_migrations(kind.package)
+    )
+    try:
+        image = bytearray(connection.serialize())
+    finally:
+        connection.close()
+    image[_FORMAT_VERSIONS] = _WAL_FORMAT
+    return bytes(image)

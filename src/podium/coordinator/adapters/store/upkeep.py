@@ -118,13 +118,23 @@ def shorten_log(database: Database, max_bytes: int) -> None:
     size = database.log_bytes()
     if size <= max_bytes:
         return
-    done = database.checkpoint("PASSIVE") or database.checkpoint("PASSIVE")
-    if not done and size > LOG_HARD_FACTOR * max_bytes:
+    database.rows(f"PRAGMA journal_size_limit = {max_bytes}")
+    if not move_log(database) and size > LOG_HARD_FACTOR * max_bytes:
         database.rows(f"PRAGMA busy_timeout = {HARD_WAIT_MS}")
-        done = database.checkpoint("RESTART")
+        if database.checkpoint("RESTART"):
+            database.restart_log()
+
+
+def move_log(database: Database) -> bool:
+    """Moves the write-ahead log into its file without making anybody wait, and begins it anew when all of it moved.
+
+    Raises:
+        StoreError: the file can't be written.
+    """
+    done = database.checkpoint("PASSIVE") or database.checkpoint("PASSIVE")
     if done:
-        database.rows(f"PRAGMA journal_size_limit = {max_bytes}")
         database.restart_log()
+    return done
 
 
 def each(files: dict[Kind, Database]) -> Iterator[tuple[Kind, Database]]:
