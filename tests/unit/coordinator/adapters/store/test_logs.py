@@ -43,6 +43,7 @@ def test_records_are_read_in_pages_and_followed(opened: Opened) -> None:
     assert store.last_log_lines(3) == ["7", "8", "9"]
 
 
+@pytest.mark.proves("STORE-LOG-CAPPED")
 def test_the_log_stays_under_its_cap_and_the_oldest_go_first(directory: Path, clock: ManualClock) -> None:
     cap = 512 * 1024
     store = AgentStore.open(directory, AGENT, clock, StoreOptions(log_max_bytes=cap))

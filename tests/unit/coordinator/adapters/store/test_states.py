@@ -4,6 +4,7 @@ import pytest
 
 from podium.base.clock import ManualClock
 from podium.coordinator.adapters.store import StateRow, StoreConflictError, StoreOptions
+from podium.wire.limits import SNAPSHOT_EVERY_BYTES, SNAPSHOT_EVERY_DELTAS
 from tests.unit.coordinator.adapters.store.writing import (
     Opened,
     change_state,
@@ -97,3 +98,21 @@ def test_large_whole_states_are_packed_by_maintenance_and_read_the_same(opened: 
     assert stored < len(before.data) / 20
     assert store.state() == before
     assert not store.maintenance_due
+
+
+@pytest.mark.proves("STORE-SNAPSHOTS-BOUND-TAIL")
+@pytest.mark.parametrize(("deltas", "size"), [(2_000, 10), (60, 30_000)])
+def test_reading_the_state_applies_a_bounded_number_of_changes(opened: Opened, deltas: int, size: int) -> None:
+    store = opened()
+    give_state(store, {"text": ""})
+    tail = (
+        "SELECT count(*), coalesce(sum(length(ops)), 0) FROM delta WHERE version > (SELECT max(version) FROM snapshot)"
+    )
+    for number in range(deltas):
+        change_state(store, encode([{"op": "replace", "path": "/text", "value": f"{number:0{size}}"}]))
+        if store.maintenance_due:
+            store.maintenance()
+        count, length = store._state.rows(tail)[0]
+        assert count < SNAPSHOT_EVERY_DELTAS
+        assert length < SNAPSHOT_EVERY_BYTES
+    assert len(store._state.rows("SELECT version FROM snapshot")) > 2

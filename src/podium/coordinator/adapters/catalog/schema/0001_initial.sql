@@ -2,7 +2,7 @@
 -- disk: rows change when instances come and go, never at the rate of turns.
 
 CREATE TABLE agent (
-    agent_id           TEXT PRIMARY KEY,
+    agent_id           TEXT PRIMARY KEY,         -- durable identity
     tenant_id          TEXT NOT NULL,            -- who owns it
     agent_type         TEXT NOT NULL,            -- type of the deployment it was made with
     last_deployment_id TEXT NOT NULL,            -- deployment of its newest instance
@@ -12,9 +12,9 @@ CREATE TABLE agent (
 
 CREATE TABLE instance (
     position        INTEGER PRIMARY KEY,     -- order of creation
-    instance_id     TEXT NOT NULL UNIQUE,
-    agent_id        TEXT NOT NULL REFERENCES agent (agent_id),
-    tenant_id       TEXT NOT NULL,
+    instance_id     TEXT NOT NULL UNIQUE,    -- one activation
+    agent_id        TEXT NOT NULL REFERENCES agent (agent_id), -- the agent it activates
+    tenant_id       TEXT NOT NULL,           -- that of the agent
     deployment      BLOB NOT NULL,           -- JSON: the deployment as the registry describes it
     config          BLOB NOT NULL,           -- JSON object: what the create call gave
     runtime_config  BLOB NOT NULL,           -- JSON object: the runtime layer as last seen

@@ -9,6 +9,6 @@ CREATE TABLE log (
     source   TEXT NOT NULL,    -- agent, stdout, stderr, platform
     module   TEXT NOT NULL,    -- where in the agent's code; may be empty
     turn_id  TEXT NOT NULL,    -- empty outside a turn
-    message  TEXT NOT NULL,
+    message  TEXT NOT NULL,    -- what was logged, a traceback included
     fields   BLOB              -- JSON object given with the record; NULL: none
 );

@@ -14,10 +14,10 @@ CREATE INDEX event_of_conversation ON event (seq) WHERE type IN ('message.user',
 
 CREATE TABLE inbox (
     accepted_seq INTEGER PRIMARY KEY,  -- seq of the `message.user` event; the order in which messages were accepted
-    message_id   TEXT NOT NULL UNIQUE,
+    message_id   TEXT NOT NULL UNIQUE, -- as its `message.user` event says
     turn_id      TEXT NOT NULL UNIQUE, -- the turn that works on this message
     command_id   TEXT,                 -- id the client gave its command; NULL: none
-    state        TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'cancelled', 'failed')),
+    state        TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'cancelled', 'failed')), -- the last three: over
     attempt      INTEGER NOT NULL,     -- how often the turn was started; 0 while it never was
     on_busy      TEXT NOT NULL,        -- what the sender wanted to happen when a turn runs: queue, steer, interrupt, reject
     content      BLOB NOT NULL,        -- JSON: what the client sent
@@ -37,14 +37,14 @@ CREATE TABLE command (
 );
 
 CREATE TABLE request (
-    request_id   TEXT PRIMARY KEY,
-    kind         TEXT NOT NULL CHECK (kind IN ('question', 'permission')),
+    request_id   TEXT PRIMARY KEY, -- as its event says
+    kind         TEXT NOT NULL CHECK (kind IN ('question', 'permission')), -- which of the two events asked
     turn_id      TEXT NOT NULL,    -- turn that asked
     seq          INTEGER NOT NULL, -- seq of its `tool.question_requested` or `tool.permission_requested` event
     content      BLOB NOT NULL,    -- JSON: content of that event
     created_at   INTEGER NOT NULL, -- epoch milliseconds
     expires_at   INTEGER,          -- deadline, epoch milliseconds; NULL: none
-    status       TEXT NOT NULL CHECK (status IN ('open', 'resolved')),
+    status       TEXT NOT NULL CHECK (status IN ('open', 'resolved')), -- the first resolution wins
     outcome      TEXT,             -- selected, answered, dismissed, cancelled, expired; NULL while open
     option_id    TEXT,             -- the option chosen, where one was
     answers      BLOB,             -- JSON object of answers, where there are any
@@ -67,7 +67,7 @@ CREATE TABLE checkpoint (
 -- Exactly one row. A batch commits state.db first and this database second: whatever state.db holds above
 -- `state_version` was written by a batch that never committed, and is deleted at the next opening.
 CREATE TABLE mark (
-    only          INTEGER PRIMARY KEY CHECK (only = 1),
+    only          INTEGER PRIMARY KEY CHECK (only = 1), -- always 1
     agent_id      TEXT NOT NULL,    -- whose database this is
     first_seq     INTEGER NOT NULL, -- oldest event kept; 1 until older ones are removed
     state_version INTEGER NOT NULL, -- newest committed version of the state; 0: none
