@@ -1,0 +1,1 @@
+"""Names under which the models of the SDK may be imported too."""

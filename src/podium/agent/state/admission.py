@@ -1,0 +1,319 @@
+"""A value on its way into a state: checked, copied into nodes, written as JSON; and only then part of the state.
+
+Nothing is changed before everything is known to be right: an admission that raises leaves the state, the value and
+the nodes that would have been replaced as they were.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from podium.agent.errors import StateAliasError, StateValueError
+from podium.agent.state.journal import FRAME_OPS_MAX_BYTES
+from podium.agent.state.node import attached, place, segment
+from podium.agent.state.shapes import Shape
+
+DEPTH_MAX: Final = 200
+"""A value nested deeper is refused: JSON readers give up at depths like this."""
+
+INTEGER_BITS_MAX: Final = 1024
+"""A longer integer is refused: readers of JSON give up on much longer ones."""
+
+_SHORT: Final = 1 << 20
+_encode = msgspec.json.Encoder().encode
+_NODE_KINDS: dict[type[Any], str] = {}
+_MAKERS: dict[str, Callable[[Shape | None], Any]] = {}
+
+
+def register(kind: str, node_type: type[Any], make: Callable[[Shape | None], Any]) -> None:
+    """Makes a type of node known: `make(shape of its elements)` gives an empty one."""
+    _NODE_KINDS[node_type] = kind
+    _MAKERS[kind] = make
+
+
+def kind_of_node(value: Any) -> str | None:
+    """`list`, `dict`, `set` or `object` when `value` is a node."""
+    return _NODE_KINDS.get(type(value)) or ("object" if hasattr(type(value), "_podium_state") else None)
+
+
+def plain(value: Any) -> Any:
+    """A copy of `value` as JSON values: dicts, sorted lists for sets, nothing tracked."""
+    kind = kind_of_node(value)
+    if kind is None:
+        return value
+    if kind == "list":
+        return [plain(item) for item in value]
+    if kind == "set":
+        return value.in_order()
+    fields = value.__dict__ if kind == "object" else value
+    return {key: plain(item) for key, item in fields.items() if kind == "dict" or not key.startswith("_")}
+
+
+def payload_of(value: Any, *, special: bool) -> Any:
+    """`value` as an operation carries it: scalars as they are, nodes as JSON. `special`: it may contain sets or objects."""
+    if type(value) in _SCALARS:
+        return value
+    return msgspec.Raw(_encode(plain(value) if special else value))
+
+
+def admit(holder: Any, at: str, key: str | int, value: Any, shape: Shape | None, freed: Any = None) -> tuple[Any, Any]:
+    """What to store at `at` (key `key`) of `holder` for `value`, and its payload. `freed` is the value that leaves.
+
+    Raises:
+        StateValueError: JSON can't hold it, or the place is declared for something else.
+        StateAliasError: it is or contains a container that is part of a state already, or of itself.
+    """
+    kind = type(value)
+    if shape is None:
+        if kind is int:
+            if -_SHORT < value < _SHORT:
+                return value, value
+        elif kind is str:
+            if len(value) < _SHORT and value.isascii():
+                return value, value
+        elif kind is bool or value is None:
+            return value, value
+    admission = Admission(holder, (freed,))
+    stored = admission.take(value, at, key, shape)
+    return stored, admission.finish([stored], special=shape is not None)[0]
+
+
+def admit_all(
+    holder: Any, first: int, values: Iterable[Any], shape: Shape | None, freed: Iterable[Any] = ()
+) -> tuple[list[Any], list[Any]]:
+    """The same for many elements of the list `holder`, the first of which will stand at `first`."""
+    admission = Admission(holder, freed)
+    stored = [admission.take(value, f"/{first + n}", first + n, shape) for n, value in enumerate(values)]
+    return stored, admission.finish(stored, special=shape is not None)
+
+
+class Admission:
+    """One change that brings values into the tree below `holder`. `take` each, then `finish`."""
+
+    def __init__(self, holder: Any, freed: Iterable[Any], *, remember: bool = True) -> None:
+        self._holder = holder
+        self._journal, self._base = place(holder)
+        self._freed = [(node, node._parent) for node in freed if kind_of_node(node) is not None]
+        self._remember = remember
+        self._seen: dict[int, str] = {}
+        self._open: set[int] = set()
+        self._moves: list[tuple[Any, Any, str | int, Shape | None]] = []
+        self._sources: list[Any] = []
+        ancestor = holder
+        while ancestor is not None:
+            self._open.add(id(ancestor))
+            ancestor = ancestor._parent
+        for node, _ in self._freed:
+            node._parent = None
+
+    def take(self, value: Any, at: str, key: str | int, shape: Shape | None) -> Any:
+        """What to store for `value` at `at` below the holder."""
+        try:
+            return self._value(value, (self._base + at, self._holder, key, shape), 1)
+        except BaseException:
+            self._undo()
+            raise
+
+    def take_item(self, key: Any, value: Any, shape: Shape | None) -> Any:
+        """What to store for `value` under `key` of a dict."""
+        try:
+            at = segment(checked_key(key, self._base))
+        except BaseException:
+            self._undo()
+            raise
+        return self.take(value, at, at, shape)
+
+    def finish(self, stored: list[Any], *, special: bool) -> list[Any]:
+        """Makes it true; returns the payloads of `stored`."""
+        try:
+            payloads = [payload_of(value, special=special) for value in stored]
+            for payload in payloads:
+                if type(payload) is msgspec.Raw and memoryview(payload).nbytes > FRAME_OPS_MAX_BYTES:
+                    raise StateValueError(self._base, f"more than {FRAME_OPS_MAX_BYTES} bytes of JSON in one change")
+        except BaseException:
+            self._undo()
+            raise
+        for node, parent, key, inner in self._moves:
+            node._parent, node._key = parent, key
+            if inner is not None or hasattr(node, "_shape"):
+                node._shape = inner
+        if self._journal is not None:
+            for node in self._sources:
+                self._journal.remember_source(node)
+        return payloads
+
+    def _undo(self) -> None:
+        for node, parent in self._freed:
+            node._parent = parent
+
+    # ── one value; a place is (path, parent, key, shape) ────────────────────────────────────────────────────────
+
+    def _value(self, value: Any, where: tuple[str, Any, str | int, Shape | None], depth: int) -> Any:
+        path, _, _, shape = where
+        if type(value) in _SCALARS:
+            if shape is not None and value is not None:
+                raise StateValueError(path, f"is declared as {_declared(shape)}, got {type(value).__name__}")
+            return _checked_scalar(value, path)
+        kind = kind_of_node(value)
+        if kind is None:
+            kind = next((name for name, base in _BASES if isinstance(value, base)), None)
+            if kind is None:
+                return _checked_scalar(_unwrapped(value, path), path)
+            self._refuse_known_source(value, path)
+        elif attached(value):
+            raise StateAliasError(path, f"the same {kind} is already at {place(value)[1] or '/'}; {_COPY_IT}")
+        _check_kind(kind, value, where)
+        if depth > DEPTH_MAX:
+            raise StateValueError(path, f"nested deeper than {DEPTH_MAX} levels")
+        self._enter(value, path)
+        node = (
+            self._claimed(kind, value, where, depth) if kind_of_node(value) else self._made(kind, value, where, depth)
+        )
+        self._open.discard(id(value))
+        return node
+
+    def _enter(self, value: Any, path: str) -> None:
+        if id(value) in self._open:
+            raise StateAliasError(path, "it would contain itself")
+        source = getattr(value, "_source", None)
+        for known in (value, source):
+            if known is not None and (first := self._seen.setdefault(id(known), path)) is not path:
+                raise StateAliasError(path, f"the same container is also at {first}; {_COPY_IT}")
+        self._open.add(id(value))
+
+    def _refuse_known_source(self, value: Any, path: str) -> None:
+        known = self._journal.made_from(value) if self._journal is not None else None
+        if known is not None and attached(known):
+            raise StateAliasError(path, f"the same container was put at {place(known)[1]} before; {_COPY_IT}")
+
+    def _made(self, kind: str, value: Any, where: tuple[str, Any, str | int, Shape | None], depth: int) -> Any:
+        path, parent, key, shape = where
+        inner = shape.inner if shape is not None else None
+        node = _MAKERS[kind](inner)
+        node._parent, node._key = parent, key
+        if self._remember:
+            node._source = value
+            self._sources.append(node)
+        if kind == "list":
+            items = [self._value(v, (f"{path}/{n}", node, n, inner), depth + 1) for n, v in enumerate(value)]
+            list.extend(node, items)
+        elif kind == "set":
+            set.update(node, [checked_element(item, path) for item in value])
+        else:
+            for name, item in value.items():
+                at = segment(checked_key(name, path))
+                dict.__setitem__(node, name, self._value(item, (path + at, node, at, inner), depth + 1))
+        return node
+
+    def _claimed(self, kind: str, node: Any, where: tuple[str, Any, str | int, Shape | None], depth: int) -> Any:
+        path, parent, key, shape = where
+        inner = shape.inner if shape is not None else None
+        self._moves.append((node, parent, key, inner))
+        if node._source is not None:
+            self._sources.append(node)
+        if kind == "list":
+            for n, item in enumerate(node):
+                self._inside(item, (f"{path}/{n}", node, n, inner), depth)
+        elif kind != "set":
+            for name, item in (node.__dict__ if kind == "object" else node).items():
+                at = segment(name)
+                declared = node._shapes.get(name) if kind == "object" else inner
+                self._inside(item, (path + at, node, at, declared), depth)
+        return node
+
+    def _inside(self, item: Any, where: tuple[str, Any, str | int, Shape | None], depth: int) -> None:
+        """An element of a node that comes in whole: it is a node itself or was checked when it came there."""
+        if type(item) not in _SCALARS:
+            self._value(item, where, depth + 1)
+
+
+def checked_key(key: Any, path: str) -> str:
+    """A key of a dict.
+
+    Raises:
+        StateValueError: it is no string, or not valid Unicode.
+    """
+    if type(key) is not str:
+        raise StateValueError(path, f"keys must be strings, got {key!r} ({type(key).__name__})")
+    return str(_checked_scalar(key, path))
+
+
+def checked_element(value: Any, path: str) -> Any:
+    """An element of a set.
+
+    Raises:
+        StateValueError: it is no string, number, boolean or None.
+    """
+    return _checked_scalar(value if type(value) in _SCALARS else _unwrapped(value, path), path)
+
+
+def _checked_scalar(value: Any, path: str) -> Any:
+    kind = type(value)
+    if kind is float and not math.isfinite(value):
+        raise StateValueError(path, f"JSON has no {value!r}")
+    if kind is int and value.bit_length() > INTEGER_BITS_MAX:
+        raise StateValueError(path, f"an integer of {value.bit_length()} bits; at most {INTEGER_BITS_MAX} are allowed")
+    if kind is str and not (value.isascii() and len(value) < _SHORT):
+        _check_text(value, path)
+    return value
+
+
+def _check_text(value: str, path: str) -> None:
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise StateValueError(path, "a string with a lone surrogate, which UTF-8 can't hold") from None
+    if size > FRAME_OPS_MAX_BYTES:
+        raise StateValueError(path, f"more than {FRAME_OPS_MAX_BYTES} bytes of JSON in one change")
+
+
+def _unwrapped(value: Any, path: str) -> Any:
+    """A scalar of a derived type (an enumeration's member, a numpy float) as the scalar it is."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    hint = _HINTS.get(type(value).__name__, "")
+    raise StateValueError(path, f"JSON can't hold a {type(value).__name__}{hint}")
+
+
+def _check_kind(kind: str, value: Any, where: tuple[str, Any, str | int, Shape | None]) -> None:
+    path, _, _, shape = where
+    wanted = shape.kind if shape is not None else None
+    if wanted == "object" and shape is not None and shape.model is not None and not isinstance(value, shape.model):
+        raise StateValueError(path, f"is declared as {shape.model.__name__}, got {type(value).__name__}")
+    if kind == wanted:
+        return
+    if wanted == "set" or (kind == "set" and wanted is not None):
+        raise StateValueError(path, f"is declared as {_declared(shape)}, got a {kind}")
+    if kind == "set":
+        raise StateValueError(
+            path, "a set is stored as an array: annotate the place with set[…], so that it comes back"
+        )
+    if kind == "object":
+        raise StateValueError(path, f"annotate the place with {type(value).__name__}, so that it comes back as one")
+
+
+def _declared(shape: Shape | None) -> str:
+    if shape is None:
+        return "anything"
+    return shape.model.__name__ if shape.model is not None else f"a {shape.kind}"
+
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_BASES: Final = (("list", list), ("dict", dict), ("set", set))
+_COPY_IT: Final = "assign a copy (copy.deepcopy), or take it out of the other place first"
+_HINTS: Final = {
+    "tuple": ": use a list",
+    "frozenset": ": use a set",
+    "datetime": ": use value.isoformat() or a timestamp",
+    "date": ": use value.isoformat()",
+    "Decimal": ": use str(value)",
+    "UUID": ": use str(value)",
+    "bytes": ": decode it, or keep it as a file of the workspace",
+    "deque": ": use a list",
+}
