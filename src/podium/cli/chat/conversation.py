@@ -87,25 +87,29 @@ class Conversation:
     def _note(self, event: PodiumEvent) -> None:
         content = event.content or {}
         if event.kind == "checkpoint":
-            self._over.add(str(content.get("turn_id") or event.turn_id))
+            self._finish(str(content.get("turn_id") or event.turn_id))
         elif event.kind in ASKING and (asked := asked_by(event)) is not None:
             self._asked.append(asked)
+            self._wake()
         elif event.kind == "tool.approval_resolved":
             self._resolved(str(content.get("request_id")))
         elif event.kind == "terminated" or (event.kind == "state.status" and content.get("status") == "failed"):
-            self._over.add("")
-        else:
-            return
-        self._wake()
+            self._finish("")
+
+    def _finish(self, turn_id: str) -> None:
+        self._over.add(turn_id)
+        self._changed.set()
 
     def _resolved(self, request_id: str) -> None:
         self._asked = deque(asked for asked in self._asked if asked.request_id != request_id)
         if self._answering == request_id:
             self._answering = None
+            self._wake()
 
     def _wake(self) -> None:
+        """Something is more urgent than the line being typed, unless that line is itself an answer still wanted."""
         self._changed.set()
-        if self._asked or self._failure is not None or self._answering is None:
+        if self._answering is None or self._failure is not None:
             self._keyboard.wake()
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,1 @@
+"""`podium dev`: an agent that restarts at every save and keeps what it knows."""

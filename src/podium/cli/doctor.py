@@ -1,0 +1,156 @@
+"""What this host can do: each finding is a small question to the system, and a remedy when the answer is no."""
+
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ASK_SECONDS: Final = 5.0
+"""How long a program may take to say its version."""
+
+PYTHON_MIN: Final = (3, 11)
+SQLITE_MIN: Final = (3, 35)
+KERNEL_MIN: Final = (5, 4)
+
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
+
+
+class Finding(NamedTuple):
+    """One thing looked at. `needed`: agents can't run without it."""
+
+    what: str
+    good: bool
+    found: str
+    remedy: str = ""
+    needed: bool = False
+
+
+def examine() -> list[Finding]:
+    """Everything there is to know, in the order people care."""
+    return [
+        _python(),
+        _kernel(),
+        _sqlite(),
+        _program("uv", "uv", "installs an agent's dependencies; `pip install uv`", [sys.executable, "-m", "uv"]),
+        _user(),
+        _isolation(),
+        _cgroups(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")),
+        _memory(),
+        _fuse(),
+        _program("Bun", "bun", "for TypeScript agents (not there yet); https://bun.sh", []),
+        _program("Litestream", "litestream", "for replicas in S3 (not there yet); https://litestream.io", []),
+        _variable("Valkey", "VALKEY_URL", "for several hosts (not there yet); set VALKEY_URL"),
+        _variable("S3", "S3_BUCKET", "for several hosts (not there yet); set S3_BUCKET"),
+    ]
+
+
+def _python() -> Finding:
+    good = sys.version_info >= PYTHON_MIN
+    return Finding("Python", good, platform.python_version(), "install Python 3.11 or newer", needed=True)
+
+
+def _kernel() -> Finding:
+    release = platform.release()
+    good = sys.platform == "linux" and _numbers(release) >= KERNEL_MIN
+    found = f"{platform.system()} {release}"
+    return Finding("kernel", good, found, "Podium needs Linux 5.4 or newer (pidfd)", needed=True)
+
+
+def _sqlite() -> Finding:
+    good = sqlite3.sqlite_version_info >= SQLITE_MIN
+    return Finding("SQLite", good, sqlite3.sqlite_version, "a Python built with SQLite 3.35 or newer", needed=True)
+
+
+def _user() -> Finding:
+    root = os.geteuid() == 0
+    found = "root: each agent gets a user id of its own" if root else f"user {os.geteuid()}: agents share it"
+    return Finding(
+        "user", root, found, "run the coordinator as root (in a container) to give agents user ids of their own"
+    )
+
+
+def _isolation() -> Finding:
+    """The levels the coordinator would use here."""
+    try:
+        from podium.coordinator.adapters.processes import probe
+    except ImportError as error:
+        return Finding("isolation", False, f"unknown: {error}", 'install the server: pip install "podium[server]"')
+    levels = [str(level) for level in probe()]
+    return Finding(
+        "isolation", "process" in levels, ", ".join(levels), "level `process` needs Linux with pidfd", needed=True
+    )
+
+
+def _cgroups(mount: Path, own: Path) -> Finding:
+    remedy = "delegate a cgroup v2 subtree: run under systemd with Delegate=yes, or a container with a writable cgroup"
+    if not (mount / "cgroup.controllers").exists():
+        return Finding("cgroups v2", False, "not mounted; limits are kept by rlimits alone", remedy)
+    path = next((line[3:] for line in own.read_text().splitlines() if line.startswith("0::")), "/")
+    here = mount / path.lstrip("/")
+    writable = os.access(here / "cgroup.procs", os.W_OK) and os.access(here, os.W_OK)
+    controllers = (mount / "cgroup.controllers").read_text().strip()
+    found = f"{'writable' if writable else 'read-only'} ({controllers or 'no controllers'})"
+    return Finding("cgroups v2", writable, found, remedy)
+
+
+def _memory() -> Finding:
+    pages, page = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    free = pages * page / 2**30
+    return Finding(
+        "free memory",
+        free > 0.5,
+        f"{free:.1f} GiB",
+        "an agent takes 2 MiB asleep in the template's shadow, more at work",
+    )
+
+
+def _fuse() -> Finding:
+    device = Path("/dev/fuse")
+    good = device.exists() and os.access(device, os.R_OK | os.W_OK)
+    found = "usable" if good else "not usable" if device.exists() else "no /dev/fuse"
+    return Finding(
+        "FUSE", good, found, "for versioned workspaces (not there yet): --device /dev/fuse --cap-add SYS_ADMIN"
+    )
+
+
+def _variable(what: str, variable: str, remedy: str, environment: Mapping[str, str] = os.environ) -> Finding:
+    given = bool(environment.get(variable))
+    return Finding(what, given, f"{variable} is set" if given else f"{variable} is not set", remedy)
+
+
+def _program(what: str, name: str, remedy: str, otherwise: list[str]) -> Finding:
+    path = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    command = [path] if path else otherwise
+    version = _version_of(command) if command else None
+    if version is None:
+        return Finding(what, False, "not found", remedy)
+    return Finding(what, True, f"{version}{f' ({path})' if path else ''}")
+
+
+def _version_of(
+    command: list[str], run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
+) -> str | None:
+    try:
+        answer = run(
+            [*command, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=ASK_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(answer.stdout + answer.stderr)
+    return found[0] if found and answer.returncode == 0 else None
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    found = _VERSION.search(text)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
