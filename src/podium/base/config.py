@@ -1,0 +1,159 @@
+"""Configuration: one frozen object per daemon, read once from the environment, refused whole when anything is wrong.
+
+A settings class is a frozen dataclass whose fields are made with `setting`. Nothing reads the environment at import.
+"""
+
+import dataclasses
+import hmac
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from podium.wire.units import parse_duration_ms, parse_size
+
+CONFIG_EXIT: Final = 78
+"""Exit code of a daemon whose configuration is refused (`EX_CONFIG` of sysexits)."""
+
+_T = TypeVar("_T")
+_META: Final = "podium.setting"
+
+
+class ConfigError(Exception):
+    """The configuration is refused. `problems` has every mistake, each with the variable and what to write."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("configuration refused:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        self.problems = problems
+
+
+class Secret:
+    """A text that does not print. Compared in constant time."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself; for the one place that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """How one field is read: the variable, the parser of its text, the default as it would be written, what it means."""
+
+    variable: str
+    parse: Callable[[str], Any]
+    default: str | None
+    meaning: str
+
+
+def setting(variable: str, parse: Callable[[str], _T], default: str | None, meaning: str) -> _T:
+    """A field of a settings class. `default` None: absent becomes None, which the field's type must allow."""
+    return cast(_T, dataclasses.field(metadata={_META: Setting(variable, parse, default, meaning)}))
+
+
+def settings_of(kind: type[Any]) -> dict[str, Setting]:
+    """Field name → how it is read."""
+    return {field.name: field.metadata[_META] for field in dataclasses.fields(kind)}
+
+
+def read(kind: type[_T], environment: Mapping[str, str]) -> _T:
+    """The settings in `environment`; a variable that is empty counts as absent.
+
+    Raises:
+        ConfigError: with every mistake at once. A class may add checks of its own in a method `problems() -> list[str]`.
+    """
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, how in settings_of(kind).items():
+        text = environment.get(how.variable) or how.default
+        try:
+            values[name] = None if text is None else how.parse(text)
+        except ValueError as error:
+            problems.append(f"{how.variable}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    made = kind(**values)
+    more = getattr(made, "problems", None)
+    if more is not None and (found := more()):
+        raise ConfigError(found)
+    return made
+
+
+def explain(settings: Any, environment: Mapping[str, str]) -> str:
+    """Each variable with its value and where it came from, one a line; secrets masked."""
+    lines = []
+    for name, how in settings_of(type(settings)).items():
+        value = getattr(settings, name)
+        source = "environment" if environment.get(how.variable) else "default"
+        lines.append(f"{how.variable}={'' if value is None else value}  ({source}) {how.meaning}")
+    return "\n".join(lines)
+
+
+# ── parsers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def port(text: str) -> int:
+    """A TCP port; 0 means any free one."""
+    if not text.isdigit() or int(text) > 65_535:
+        raise ValueError(f"{text!r} is no port; write a number from 0 to 65535")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A duration with its unit, in seconds."""
+    return parse_duration_ms(text) / 1000
+
+
+def size(text: str) -> int:
+    """A size with its unit, in bytes."""
+    return parse_size(text)
+
+
+def boolean(text: str) -> bool:
+    """`true` or `false`."""
+    if text.lower() not in ("true", "false", "1", "0"):
+        raise ValueError(f"{text!r} is neither true nor false")
+    return text.lower() in ("true", "1")
+
+
+def path(text: str) -> Path:
+    """A path, made absolute."""
+    return Path(text).expanduser().absolute()
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """One of a few words."""
+
+    def parse(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"{text!r} is none of {', '.join(allowed)}")
+        return text
+
+    return parse

@@ -1,0 +1,76 @@
+"""Logs of a daemon: one JSON object a line, or readable text on a terminal; ids of what is being done on every line.
+
+A record is an event name and facts given as `extra`. SIGUSR1 prints all task names and stacks to stderr.
+"""
+
+import asyncio
+import contextvars
+import faulthandler
+import json
+import logging
+import signal
+import sys
+import traceback
+from typing import Any, Final
+
+request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+"""The request that is being served; added to every record made on its behalf."""
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+
+def set_up_logging(level: str, style: str) -> None:
+    """Sends the records of this process to stderr. `style`: `json`, `text`, or `auto` (text on a terminal)."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = style == "text" or (style == "auto" and sys.stderr.isatty())
+    handler.setFormatter(_Text() if text else _Json())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def dump_on_signal(loop: asyncio.AbstractEventLoop) -> None:
+    """On SIGUSR1, prints the stacks of all threads and the name and stack of every task."""
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+    loop.add_signal_handler(signal.SIGUSR1, _dump_tasks)
+
+
+def _dump_tasks() -> None:
+    faulthandler.dump_traceback(all_threads=True)
+    for task in sorted(asyncio.all_tasks(), key=lambda task: task.get_name()):
+        sys.stderr.write(f"task {task.get_name()}\n")
+        task.print_stack(file=sys.stderr)
+    sys.stderr.flush()
+
+
+def _facts(record: logging.LogRecord) -> dict[str, Any]:
+    facts = {key: value for key, value in vars(record).items() if key not in _STANDARD and not key.startswith("_")}
+    if current := request_id.get():
+        facts.setdefault("request_id", current)
+    return facts
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            "ts": round(record.created * 1000),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_facts(record),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            said["exception"] = "".join(traceback.format_exception(*record.exc_info))
+        return json.dumps(said, default=str, ensure_ascii=False)
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        facts = " ".join(f"{key}={value}" for key, value in _facts(record).items())
+        line = (
+            f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {record.getMessage()} {facts}".rstrip()
+        )
+        if record.exc_info and record.exc_info[0] is not None:
+            line += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        return line

@@ -1,0 +1,168 @@
+"""What can be configured, for both daemons. `docs/reference/configuration.md` is checked against this file."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from podium.base.config import Secret, one_of, path, port, positive, seconds, setting, size
+from podium.base.discovery import Discovery
+from podium.base.objects import ObjectStore
+from podium.base.sealing import TEXT_MIN_CHARS
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+_NEEDS = "{} is missing; `podium up` makes one, elsewhere give at least {} random characters"
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What both daemons read."""
+
+    data: Path = setting("PODIUM_DATA", path, "./.podium", "directory of everything this host keeps")
+    environment: str = setting("ENVIRONMENT", str, "development", "first part of the keys in the object store")
+    cluster_key: Secret | None = setting(
+        "CLUSTER_KEY",
+        Secret,
+        None,
+        "credential gateways and coordinators share; the coordinator's API answers to nothing else",
+    )
+    secrets_key: Secret | None = setting("SECRETS_KEY", Secret, None, "secrets at rest are sealed under it")
+    secrets_key_previous: Secret | None = setting(
+        "SECRETS_KEY_PREVIOUS", Secret, None, "the key before the last rotation; what it sealed still opens"
+    )
+    valkey_url: str | None = setting("VALKEY_URL", str, None, "discovery of a cluster; not in this version")
+    s3_bucket: str | None = setting("S3_BUCKET", str, None, "object store of a cluster; not in this version")
+    log_level: str = setting(
+        "LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "least level that is written"
+    )
+    log_format: str = setting(
+        "LOG_FORMAT", one_of("auto", "json", "text"), "auto", "json, or text for people; auto: text on a terminal"
+    )
+
+    def shared_problems(self) -> list[str]:
+        """Mistakes in what both daemons read."""
+        found = []
+        for variable, value in (("CLUSTER_KEY", self.cluster_key), ("SECRETS_KEY", self.secrets_key)):
+            if value is None:
+                found.append(_NEEDS.format(variable, TEXT_MIN_CHARS))
+            elif len(value.reveal()) < TEXT_MIN_CHARS:
+                found.append(f"{variable} needs at least {TEXT_MIN_CHARS} characters")
+        for variable, given in (("VALKEY_URL", self.valkey_url), ("S3_BUCKET", self.s3_bucket)):
+            if given is not None:
+                found.append(f"{variable} is set, but this version runs on one host; unset it")
+        return found
+
+
+@dataclass(frozen=True)
+class GatewaySettings(_Shared):
+    """Configuration of a gateway."""
+
+    host: str = setting("GATEWAY_HOST", str, "127.0.0.1", "address to listen on")
+    port: int = setting("GATEWAY_PORT", port, "8090", "port to listen on; 0: any free one")
+    admin_api_key: Secret | None = setting("ADMIN_API_KEY", Secret, None, "the first admin key; makes the others")
+    ensemble_url: str | None = setting("ENSEMBLE_URL", str, None, "where `/api/v1/config/models` is asked for")
+    messages_per_minute: int = setting(
+        "RATE_MESSAGES_PER_MINUTE",
+        positive,
+        "6000",
+        "messages by REST a tenant may send a minute; beyond: 429 `rate_limited`",
+    )
+    instances_per_tenant: int = setting(
+        "QUOTA_INSTANCES", positive, "10000", "instances a tenant may have alive; beyond: 429 `quota_exceeded`"
+    )
+    connections_max: int = setting(
+        "GATEWAY_CONNECTIONS", positive, "20000", "WebSockets open at once; beyond: close code 1013"
+    )
+    reattach_seconds: float = setting(
+        "GATEWAY_REATTACH",
+        seconds,
+        "60s",
+        "how long a connection is kept while its coordinator is away; then close code 1012",
+    )
+    stop_seconds: float = setting("GATEWAY_STOP", seconds, "10s", "how long requests may finish when the gateway stops")
+
+    def problems(self) -> list[str]:
+        """Every mistake that is not one of a single variable."""
+        found = self.shared_problems()
+        if self.host not in LOOPBACK and self.admin_api_key is None:
+            found.append("GATEWAY_HOST is not loopback: set ADMIN_API_KEY, nothing listens openly without keys")
+        if self.admin_api_key is not None and len(self.admin_api_key.reveal()) < TEXT_MIN_CHARS:
+            found.append(f"ADMIN_API_KEY needs at least {TEXT_MIN_CHARS} characters")
+        return found
+
+
+@dataclass(frozen=True)
+class CoordinatorSettings(_Shared):
+    """Configuration of a coordinator."""
+
+    host: str = setting("COORDINATOR_HOST", str, "127.0.0.1", "address to listen on")
+    port: int = setting("COORDINATOR_PORT", port, "9090", "port to listen on; 0: any free one")
+    coordinator_id: str | None = setting("COORDINATOR_ID", str, None, "its name; default: `coord-` and the host's name")
+    url: str | None = setting("COORDINATOR_URL", str, None, "where gateways reach it; default: from host and port")
+    isolation: str | None = setting(
+        "PODIUM_ISOLATION",
+        one_of("none", "process", "sandbox"),
+        None,
+        "isolation of agents; default: the best the host can give",
+    )
+    agents_limit: int = setting(
+        "AGENTS_LIMIT", positive, "2000", "agents awake at once; beyond: 503 `no_coordinator_available`"
+    )
+    memory_limit: int | None = setting(
+        "AGENTS_MEMORY_LIMIT", size, None, "memory agents may use together; default: that of the host"
+    )
+    starts_at_once: int = setting("AGENT_STARTS_AT_ONCE", positive, "16", "processes being started at the same time")
+    ready_seconds: float = setting("AGENT_READY", seconds, "60s", "from the start of a process to its `ready`")
+    shutdown_seconds: float = setting("AGENT_SHUTDOWN", seconds, "10s", "for `on_shutdown`; then SIGTERM")
+    terminate_seconds: float = setting("AGENT_TERMINATE", seconds, "5s", "from SIGTERM to SIGKILL")
+    template_idle_seconds: float = setting(
+        "TEMPLATE_IDLE", seconds, "10m", "a template without instances is ended after this"
+    )
+    journal_events_max: int = setting(
+        "JOURNAL_EVENTS", int, "0", "newest events a journal keeps; 0: all. Resuming before them closes with 4410"
+    )
+    log_bytes_max: int = setting("AGENT_LOG_SIZE", size, "50MiB", "size of an agent's log; the oldest records go first")
+    deployments_cache: int = setting(
+        "DEPLOYMENTS_CACHE", size, "20GiB", "unpacked deployments kept on this host; least recently used go first"
+    )
+    environment_seconds: float = setting(
+        "ENVIRONMENT_TIMEOUT", seconds, "10m", "for making the virtual environment of a deployment"
+    )
+    stop_seconds: float = setting(
+        "COORDINATOR_STOP", seconds, "25s", "for putting all agents to rest when the coordinator stops"
+    )
+
+    @property
+    def name(self) -> str:
+        """The coordinator's id."""
+        return self.coordinator_id or f"coord-{socket.gethostname()}"
+
+    def problems(self) -> list[str]:
+        """Every mistake that is not one of a single variable."""
+        found = self.shared_problems()
+        if self.journal_events_max < 0:
+            found.append("JOURNAL_EVENTS must not be negative")
+        return found
+
+
+def host_memory() -> int:
+    """Memory of this host in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def open_discovery(settings: GatewaySettings | CoordinatorSettings) -> Discovery:
+    """Discovery as configured. Here the implementation for several hosts will be chosen by `VALKEY_URL`."""
+    from podium.base.clock import SystemClock
+    from podium.base.discovery.embedded import EmbeddedDiscovery
+
+    settings.data.mkdir(parents=True, exist_ok=True)
+    return EmbeddedDiscovery(settings.data / "discovery.db", SystemClock())
+
+
+def open_objects(settings: GatewaySettings | CoordinatorSettings) -> ObjectStore:
+    """The object store as configured. Here the implementation for several hosts will be chosen by `S3_BUCKET`."""
+    from podium.base.objects.local import LocalObjects
+
+    return LocalObjects(settings.data / "objects")

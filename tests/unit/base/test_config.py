@@ -1,0 +1,62 @@
+"""Configuration is read once, whole, and says everything that is wrong at once."""
+
+from pathlib import Path
+
+import pytest
+
+from podium.base.config import ConfigError, Secret, explain, read
+from podium.base.settings import CoordinatorSettings, GatewaySettings
+
+GOOD = {"CLUSTER_KEY": "c" * 20, "SECRETS_KEY": "s" * 20}
+
+
+def test_defaults_hold_where_nothing_is_given() -> None:
+    settings = read(GatewaySettings, GOOD)
+    assert (settings.port, settings.host, settings.reattach_seconds) == (8090, "127.0.0.1", 60.0)
+    assert read(CoordinatorSettings, GOOD).port == 9090
+
+
+def test_values_carry_their_units() -> None:
+    given = {**GOOD, "AGENT_READY": "1500ms", "AGENT_LOG_SIZE": "2MiB", "PODIUM_DATA": "/tmp/x", "AGENTS_LIMIT": ""}
+    settings = read(CoordinatorSettings, given)
+    assert (settings.ready_seconds, settings.log_bytes_max, settings.agents_limit) == (1.5, 2 * 2**20, 2000)
+    assert settings.data == Path("/tmp/x")
+
+
+def test_every_mistake_is_in_one_report() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(GatewaySettings, {**GOOD, "GATEWAY_PORT": "http", "LOG_LEVEL": "loud", "GATEWAY_STOP": "5"})
+    said = str(caught.value)
+    assert all(variable in said for variable in ("GATEWAY_PORT", "LOG_LEVEL", "GATEWAY_STOP"))
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "word"),
+    [
+        ({}, "CLUSTER_KEY"), ({**GOOD, "SECRETS_KEY": "short"}, "at least 16"), ({**GOOD, "VALKEY_URL": "redis://x"}, "one host"),
+        ({**GOOD, "GATEWAY_HOST": "0.0.0.0"}, "ADMIN_API_KEY"), ({**GOOD, "ADMIN_API_KEY": "pod_admin_x"}, "at least 16"),
+    ],
+)  # fmt: skip
+def test_what_can_not_work_is_refused_with_what_to_do(given: dict[str, str], word: str) -> None:
+    with pytest.raises(ConfigError, match=word):
+        read(GatewaySettings, given)
+
+
+def test_secrets_do_not_print() -> None:
+    settings = read(GatewaySettings, {**GOOD, "ADMIN_API_KEY": "pod_admin_very_secret"})
+    said = explain(settings, GOOD) + repr(settings) + f"{settings.admin_api_key}" + str(settings.cluster_key)
+    assert "very_secret" not in said
+    assert "cccc" not in said
+    assert settings.admin_api_key == Secret("pod_admin_very_secret")
+    assert "GATEWAY_PORT=8090  (default)" in said
+
+
+def test_the_reference_page_names_every_variable_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text()
+    from podium.base.config import settings_of
+
+    for kind in (GatewaySettings, CoordinatorSettings):
+        for how in settings_of(kind).values():
+            assert f"`{how.variable}`" in page, how.variable
+            assert how.meaning in page, how.variable
