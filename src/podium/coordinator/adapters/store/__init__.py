@@ -21,6 +21,7 @@ from podium.coordinator.adapters.store.records import (
     StoreOptions,
     TurnOutcome,
 )
+from podium.coordinator.adapters.store.validation import validate_directory
 
 __all__ = [
     "AgentStore",
@@ -40,4 +41,5 @@ __all__ = [
     "StoreTooNewError",
     "StoreUnavailableError",
     "TurnOutcome",
+    "validate_directory",
 ]

@@ -190,6 +190,23 @@ def connect(kind: Kind, path: Path) -> Database:
     return database
 
 
+def read_only(kind: Kind, agent_directory: Path) -> Database:
+    """A connection that only reads, to a database somebody else may be writing: all of it as it is at the first read.
+    Neither makes nor migrates anything.
+
+    Raises:
+        StoreError: it is not there or can't be opened.
+    """
+    path = agent_directory / kind.path
+    try:
+        path.stat()
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection.execute("BEGIN")
+    except (sqlite3.Error, OSError) as error:
+        raise store_error(kind.name, error) from error
+    return Database(kind, path, connection)
+
+
 def _begin_log(database: Database) -> None:
     """Writes the header of a new write-ahead log without the fsync SQLite puts after it, which would otherwise fall into
     the first commit. It guards against frames of an older generation in the same file; a new file has none."""

@@ -1,9 +1,11 @@
 """The invariants of an agent's databases, checked row by row; each finding is a sentence a person can act on."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from podium.coordinator.adapters.store.database import Database
+from podium.coordinator.adapters.store.database import KINDS, Database, read_only
 from podium.coordinator.adapters.store.errors import StoreDamagedError, StoreError
 from podium.coordinator.adapters.store.states import (
     apply_change,
@@ -156,14 +158,26 @@ _LOG_CHECKS: tuple[_Check, ...] = (
 )
 
 
-def validate_files(state: Database, messages: Database, logs: Database) -> list[str]:
-    """Every violation found in the three databases, in words; none when all is well.
+def validate_directory(agent_directory: Path) -> list[str]:
+    """Every violation found in an agent's databases, which are only read: also those of an agent that is running.
+
+    Raises:
+        StoreError: a file is missing or can't be read at all.
+    """
+    with ExitStack() as opened:
+        files = [opened.enter_context(closing(read_only(kind, agent_directory))) for kind in KINDS]
+        return validate_files(*files, settled=False)
+
+
+def validate_files(state: Database, messages: Database, logs: Database, *, settled: bool = True) -> list[str]:
+    """Every violation found in the three databases, in words; none when all is well. Not `settled`: nobody has opened
+    them since the last crash, or somebody writes them now, so changes of the state above the mark are no violation.
 
     Raises:
         StoreError: a file can't be read at all.
     """
     findings: list[str] = []
-    for database in (state, messages, logs):
+    for database in (messages, state, logs):  # the mark first: the state may be ahead of what was read, never behind
         findings += _pages(database)
     if findings:
         return findings  # rows of damaged pages would only mislead
@@ -174,7 +188,7 @@ def validate_files(state: Database, messages: Database, logs: Database) -> list[
         *_CHECKPOINT_CHECKS,
     ):
         findings += _violations(messages, query)
-    findings += _states(state, messages)
+    findings += _states(state, messages, settled=settled)
     for query in _LOG_CHECKS:
         findings += _violations(logs, query)
     return findings
@@ -196,7 +210,7 @@ def _violations(database: Database, query: _Check) -> list[str]:
     return listed
 
 
-def _states(state: Database, messages: Database) -> list[str]:
+def _states(state: Database, messages: Database, *, settled: bool) -> list[str]:
     mark = messages.row("SELECT state_version, state_schema FROM mark")
     if mark is None:
         return ["messages: the mark is missing"]
@@ -204,11 +218,11 @@ def _states(state: Database, messages: Database) -> list[str]:
         state, _Check(_VERSION_GAPS, "versions {1} and {0} follow each other: what is between is missing")
     )
     newest = state.value("SELECT coalesce(max(version), 0) FROM delta")
-    if newest != mark[0]:
+    if newest < mark[0] or (settled and newest != mark[0]):
         findings.append(f"state: the newest change is {newest}, but version {mark[0]} is committed")
     above = state.rows("SELECT version FROM snapshot WHERE version > ?", (newest,))
     findings += [f"state: there is a snapshot of version {version}, which does not exist" for (version,) in above]
-    schema = state.row("SELECT schema FROM snapshot ORDER BY version DESC LIMIT 1")
+    schema = state.row("SELECT schema FROM snapshot WHERE version <= ? ORDER BY version DESC LIMIT 1", (mark[0],))
     if (None if schema is None else schema[0]) != mark[1]:
         findings.append(f"state: the newest snapshot has schema {schema and schema[0]}, but {mark[1]} is committed")
     return findings or list(_replayed(state))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from podium.base.clock import ManualClock
-from podium.coordinator.adapters.store import AgentStore, StoreOptions
+from podium.coordinator.adapters.store import AgentStore, StoreOptions, StoreUnavailableError, validate_directory
 from podium.coordinator.adapters.store.validation import SHOWN_AT_MOST
 from tests.unit.coordinator.adapters.store.writing import (
     AGENT,
@@ -209,3 +209,22 @@ def test_a_turn_that_finished_without_damage_stays_clean(lived: Path, clock: Man
     finish(store, "c", ops=set_count(11))
     assert store.validate() == []
     store.close()
+
+
+def test_databases_are_checked_from_outside_while_somebody_writes_them(lived: Path, clock: ManualClock) -> None:
+    store = AgentStore.open(lived, AGENT, clock, OPTIONS)
+    change_state(store, set_count(11))
+    assert validate_directory(lived) == []
+    tamper(lived, "state", "INSERT INTO delta VALUES (9, 't', 1, '[]')")
+    assert validate_directory(lived) == []
+    tamper(lived, "state", "DELETE FROM delta WHERE version = 3")
+    assert validate_directory(lived) == [
+        "state: versions 2 and 4 follow each other: what is between is missing",
+    ]
+    store.close()
+
+
+def test_a_directory_without_databases_can_not_be_checked(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailableError):
+        validate_directory(tmp_path)
+    assert list(tmp_path.iterdir()) == []
