@@ -237,11 +237,13 @@ class AgentStore:
         write-ahead logs into their files. Call it from a worker thread; batches may go on meanwhile.
 
         Raises:
-            StoreError: something can't be read or written; what was done stays, the rest is due again.
+            StoreError: something can't be read or written; what was done stays, the rest is due again once as much has
+                been written again (not at once: the same would fail at every batch).
         """
         with self._upkeep:
             if self._closed:
                 return
+            self._logs_long = False
             for kind, database in upkeep.each(self._files):
                 if kind is STATE:
                     self._keep_states(database)
@@ -268,10 +270,9 @@ class AgentStore:
         self._unpacked = False
         upkeep.pack_given(database)
         if self._snapshot_due:
-            version, known_bytes = self._heads.version, self._tail_bytes
+            version = self._heads.version
+            self._snapshot_version, self._tail_bytes = version, 0
             upkeep.take_snapshot(database, version, self._options.fault)
-            self._snapshot_version = version
-            self._tail_bytes = max(self._tail_bytes - known_bytes, 0)
 
     def _any_log_long(self) -> bool:
         return any(database.log_bytes() > self._options.wal_max_bytes for database in self._files.values())
