@@ -60,7 +60,7 @@ class Transport:
     async def follow(self, call: Call) -> AsyncIterator[AsyncIterator[bytes]]:
         """The lines of an answer that does not end by itself (server-sent events, followed logs)."""
         async with self._request(call, None, following=True) as response:
-            yield self._lines(call, response)
+            yield _lines(response)
 
     async def open_stream(self, path: str) -> "aiohttp.ClientWebSocketResponse":
         """A WebSocket to `path`; raises what aiohttp raises."""
@@ -109,15 +109,6 @@ class Transport:
         except TimeoutError as error:
             raise self._lost(call, error, f"no answer within {call.seconds:.0f} s") from error
 
-    async def _lines(self, call: Call, response: "aiohttp.ClientResponse") -> AsyncIterator[bytes]:
-        held = b""
-        async for chunk in response.content.iter_any():
-            *lines, held = (held + chunk).split(b"\n")
-            for line in lines:
-                yield line.rstrip(b"\r")
-        if held:
-            yield held
-
     def _lost(self, call: Call, error: BaseException, detail: str | None = None) -> PodiumConnectionError:
         failed = unreachable(
             call.operation, f"{self.settings.url}: {detail or str(error) or type(error).__name__}", error
@@ -135,6 +126,16 @@ class Transport:
 
             self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         return self._session
+
+
+async def _lines(response: "aiohttp.ClientResponse") -> AsyncIterator[bytes]:
+    held = b""
+    async for chunk in response.content.iter_any():
+        *lines, held = (held + chunk).split(b"\n")
+        for line in lines:
+            yield line.rstrip(b"\r")
+    if held:
+        yield held
 
 
 async def _refused(call: Call, response: "aiohttp.ClientResponse") -> PodiumConnectionError:

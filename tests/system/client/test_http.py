@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from podium.client import ClientSettings, PodiumClient, PodiumConnectionError, Timing
+from podium.client import ClientSettings, PodiumClient, PodiumConnection, PodiumConnectionError, Timing
 from podium.wire.errors import ErrorCode, PodiumError, as_json
 from podium.wire.rest import RequestAnswer
 
@@ -230,10 +230,14 @@ async def test_a_stream_over_a_real_socket_reconnects_and_resumes(gateway: StubG
 
     gateway.answers = [serve]
     texts: list[str] = []
+
+    async def read(stream: PodiumConnection) -> None:
+        async for event in stream.events:
+            texts.append(event.text)
+
     async with await podium.connect("inst-aaaaaaaaaaaaaaaa", after=0) as stream:
         with pytest.raises(PodiumConnectionError, match="over"):
-            async for event in stream.events:
-                texts.append(event.text)
+            await read(stream)
     assert texts == ["1", "2", "3", "4", "5", "6"]
     assert [path.partition("?")[2] for _, path, _, _ in gateway.seen] == ["after=0", "after=2", "after=4"]
 
