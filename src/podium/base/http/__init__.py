@@ -36,6 +36,12 @@ from podium.base.http.identity import (
     bearer_of as bearer_of,
     cluster_headers as cluster_headers,
 )
+from podium.base.http.openapi import (
+    Documented as Documented,
+    Info as Info,
+    openapi as openapi,
+)
+from podium.base.http.page import docs_page as docs_page
 from podium.base.http.server import (
     HttpServer as HttpServer,
     Upgrade as Upgrade,

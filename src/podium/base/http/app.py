@@ -25,6 +25,7 @@ from podium.base.http.identity import Identity, require
 from podium.base.http.reading import check_json_type, decode_json, read_body, read_query
 from podium.base.http.routes import MethodNotAllowedError, Routes
 from podium.base.http.streaming import Streams
+from podium.base.logs import request_id as current_request_id
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.limits import REQUEST_BODY_MAX_BYTES
 
@@ -91,6 +92,7 @@ class HttpApp:
         started = self._clock.monotonic()
         headers = Headers(scope["headers"])
         exchange = _Exchange(scope, headers, request_id_of(headers))
+        current_request_id.set(exchange.request_id)
         try:
             outcome = await self._answer(exchange, receive)
         except ClientGoneError:

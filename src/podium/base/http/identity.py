@@ -22,12 +22,16 @@ PERMISSIONS_HEADER: Final = "podium-permissions"
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A caller. `tenant_id` None: an admin who acts for no tenant and sees all. `key_id` empty: no stored key."""
+    """A caller. `tenant_id` None: an admin who acts for no tenant and sees all. `key_id` empty: no stored key.
+
+    `owner` is the tenant that what the caller makes belongs to; with a `tenant_id`, the same.
+    """
 
     tenant_id: str | None = None
     is_admin: bool = False
     permissions: frozenset[str] = frozenset()
     key_id: str = ""
+    owner: str = ""
 
     def may(self, permission: Permission) -> bool:
         """Whether the caller has the permission; admins have all."""
@@ -103,4 +107,4 @@ class ClusterAuthenticator:
                 f"{ROLE_HEADER} or {TENANT_HEADER} is malformed",
             )
         permissions = frozenset(filter(None, headers.get(PERMISSIONS_HEADER, "").split(",")))
-        return Identity(tenant_id, role == "admin", permissions)
+        return Identity(tenant_id, role == "admin", permissions, owner=tenant_id or "")
