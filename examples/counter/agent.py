@@ -17,18 +17,23 @@ class Counter(BaseAgent):
     """Counts messages, and on request up to a number."""
 
     class State(DeltaState):
-        """All that it knows. `reached` is how far a long count has come, 0 when none is under way."""
+        """All that it knows.
+
+        `reached` is how far a long count has come, 0 when none is under way; `turn` is the last turn that was counted.
+        """
 
         _version = 1
         _entity_type = "counter"
         count: int = 0
         history: list[str] = []
         reached: int = 0
+        turn: str = ""
 
     async def on_message(self, ctx: AgentContext, message: dict[str, Any]) -> None:
         text = message["text"]
-        if ctx.turn.attempt == 1:
-            # A turn that is run again after a crash has counted its message already.
+        if ctx.state.turn != ctx.turn.id:
+            # A turn that is run again after a crash may have counted its message already; the state knows.
+            ctx.state.turn = ctx.turn.id
             ctx.state.count += 1
             ctx.state.history.append(text)
         if found := _COUNT_TO.search(text):
