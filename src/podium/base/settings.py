@@ -153,16 +153,20 @@ def host_memory() -> int:
 
 
 def open_discovery(settings: GatewaySettings | CoordinatorSettings) -> Discovery:
-    """Discovery as configured. Here the implementation for several hosts will be chosen by `VALKEY_URL`."""
+    """Discovery as configured. Here the implementation for several hosts will be chosen by `VALKEY_URL`.
+
+    Raises:
+        DiscoveryUnavailableError: its file can't be opened; the message names it.
+    """
     from podium.base.clock import SystemClock
     from podium.base.discovery.embedded import EmbeddedDiscovery
 
     settings.data.mkdir(parents=True, exist_ok=True)
-    return EmbeddedDiscovery(settings.data / "discovery.db", SystemClock())
+    return EmbeddedDiscovery.open(settings.data / "discovery.db", SystemClock())
 
 
 def open_objects(settings: GatewaySettings | CoordinatorSettings) -> ObjectStore:
     """The object store as configured. Here the implementation for several hosts will be chosen by `S3_BUCKET`."""
     from podium.base.objects.local import LocalObjects
 
-    return LocalObjects(settings.data / "objects")
+    return LocalObjects.open(settings.data / "objects")

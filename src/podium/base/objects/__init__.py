@@ -1,9 +1,17 @@
 """Objects: immutable blobs under keys. Port and implementations."""
 
 from podium.base.objects.port import (
-    ObjectExistsError as ObjectExistsError,
-    ObjectInfo as ObjectInfo,
-    ObjectMissingError as ObjectMissingError,
-    ObjectStore as ObjectStore,
-    ObjectStoreUnavailableError as ObjectStoreUnavailableError,
+    ObjectExistsError,
+    ObjectInfo,
+    ObjectMissingError,
+    ObjectStore,
+    ObjectStoreUnavailableError,
 )
+
+__all__ = [
+    "ObjectExistsError",
+    "ObjectInfo",
+    "ObjectMissingError",
+    "ObjectStore",
+    "ObjectStoreUnavailableError",
+]
