@@ -18,8 +18,9 @@ import aiohttp
 import pytest
 
 from podium.base.bundles import pack
+from podium.coordinator.adapters.store import validate_directory
 from podium.wire.envelope import EventRow, FrameWriter
-from tests.faults.checker import check_acknowledged, check_answers, check_client, check_journal, check_ledger
+from tests.faults.checker import check_everything, check_ledger
 from tests.faults.client import Witness
 from tests.system.daemons import Daemons
 
@@ -200,10 +201,8 @@ async def test_killing_loses_nothing_that_was_acknowledged(tmp_path: Path, victi
         for agent_id, group in agents.items():
             journal = _journal(daemons.data, agent_id)
             logs = {witness.name: witness.log for witness in group}
-            findings = check_journal(journal) + check_answers(journal) + check_acknowledged(logs, journal)
-            findings += check_ledger(states[agent_id], logs, journal)
-            for witness in group:
-                findings += check_client(witness.name, witness.log, journal)
+            findings = check_everything(logs, journal) + check_ledger(states[agent_id], logs, journal)
+            findings += validate_directory(daemons.data / "agents" / agent_id)
             acked = sum(record["what"] == "acked" for log in logs.values() for record in log)
             assert acked == CLIENTS_EACH * MESSAGES_EACH
             assert findings == [], f"seed {seed}"

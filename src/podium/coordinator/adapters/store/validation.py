@@ -142,8 +142,10 @@ _CHECKPOINT_CHECKS: tuple[_Check, ...] = (
         "the checkpoint of {0} lies before that of {1}, which is older",
     ),
     _Check(
-        "SELECT c.turn_id, c.seq FROM checkpoint AS c JOIN event ON event.seq = c.seq WHERE event.turn_id <> c.turn_id",
-        "the checkpoint of {0} names event {1}, which is of another turn",
+        "SELECT c.turn_id, c.seq FROM checkpoint AS c JOIN event ON event.seq = c.seq WHERE "
+        "event.turn_id <> c.turn_id OR type <> 'checkpoint' OR (json_valid(CAST(content AS TEXT)) AND "
+        "json_extract(CAST(content AS TEXT), '$.state_version') <> c.state_version)",
+        "the checkpoint of {0} names event {1}, which is no checkpoint or another",
     ),
 )
 

@@ -133,7 +133,7 @@ DAMAGE = [
     (
         "messages",
         "UPDATE checkpoint SET seq = 10 WHERE turn_id = 'turn-b'",
-        "the checkpoint of turn-b names event 10, which is of another turn",
+        "the checkpoint of turn-b names event 10, which is no checkpoint or another",
     ),
     ("state", "DELETE FROM delta WHERE version = 3", "versions 2 and 4 follow each other"),
     ("state", "DELETE FROM delta WHERE version = 1", "versions 0 and 2 follow each other"),
