@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 
 from podium.base.clock import SystemClock
-from podium.base.objects import ObjectExistsError, ObjectMissingError, ObjectStore
+from podium.base.objects import (
+    ObjectExistsError,
+    ObjectMissingError,
+    ObjectStore,
+    ObjectStoreUnavailableError,
+)
 from podium.base.objects.local import LocalObjects
 from podium.base.objects.memory import MemoryObjects
 
 MAKERS: dict[str, Callable[[Path], ObjectStore]] = {
     "memory": lambda _: MemoryObjects(SystemClock()),
-    "local": lambda directory: LocalObjects(directory),
+    "local": LocalObjects,
 }
 
 
@@ -107,6 +112,30 @@ async def test_what_is_no_key_is_refused(store: ObjectStore, key: str) -> None:
         await store.put(key, _chunks(b"x"))
     with pytest.raises(ValueError, match="no key"):
         await store.head(key)
+
+
+async def test_metadata_no_store_could_keep_is_refused(store: ObjectStore) -> None:
+    for metadata in ({"Upper": "x"}, {"": "x"}, {"a b": "x"}, {"a": "é"}, {"a": "line\n"}):
+        with pytest.raises(ValueError, match="metadata"):
+            await store.put("k", _chunks(b"x"), metadata=metadata)
+    assert [info async for info in store.list("")] == []
+
+
+async def test_who_reads_an_object_gets_it_whole_though_it_is_replaced_meanwhile(store: ObjectStore) -> None:
+    await store.put("k", _chunks(b"1" * 3_000_000))
+    reading = store.get("k")
+    first = await anext(reading)
+    await store.put("k", _chunks(b"2" * 10))
+    await store.delete("k")
+    assert first + b"".join([chunk async for chunk in reading]) == b"1" * 3_000_000
+
+
+async def test_a_closed_store_answers_nothing(tmp_path: Path) -> None:
+    store = LocalObjects(tmp_path)
+    await store.check()
+    await store.close()
+    with pytest.raises(ObjectStoreUnavailableError):
+        await store.head("k")
 
 
 async def test_creates_race_across_processes_too(tmp_path: Path) -> None:

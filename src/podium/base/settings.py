@@ -169,4 +169,4 @@ def open_objects(settings: GatewaySettings | CoordinatorSettings) -> ObjectStore
     """The object store as configured. Here the implementation for several hosts will be chosen by `S3_BUCKET`."""
     from podium.base.objects.local import LocalObjects
 
-    return LocalObjects.open(settings.data / "objects")
+    return LocalObjects(settings.data / "objects")

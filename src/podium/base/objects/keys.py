@@ -1,17 +1,43 @@
-"""What a key may look like, the same for every implementation."""
+"""What may be a key of an object, and what may be said with it, the same for every implementation."""
 
 from typing import Final
 
-KEY_MAX_CHARS: Final = 512
+KEY_MAX_BYTES: Final = 900
+"""Longest key in UTF-8; object stores of clusters allow 1,024 bytes, and a prefix may have to fit before it."""
+
+PART_MAX_BYTES: Final = 200
+"""Longest part between slashes; a file name may have 255 bytes, and a suffix must fit behind it."""
+
+RESERVED_SUFFIX: Final = ".object"
+"""No part ends like this: on a file system it tells an object from a directory, so that `a` and `a/b` may both be there."""
 
 
 def check_key(key: str) -> str:
     """`key` itself, when it is one.
 
     Raises:
-        ValueError: it is empty, too long, or has an empty, `.` or `..` part or a NUL.
+        ValueError: it is empty, too long, has a control character, or an empty, `.`, `..`, too long or reserved part.
     """
-    parts = key.split("/")
-    if not 0 < len(key) <= KEY_MAX_CHARS or "\0" in key or any(part in ("", ".", "..") for part in parts):
+    if not 0 < len(key.encode()) <= KEY_MAX_BYTES or not key.isprintable() or not all(map(_is_part, key.split("/"))):
         raise ValueError(f"{key[:80]!r} is no key of an object")
     return key
+
+
+def check_metadata(metadata: dict[str, str] | None) -> dict[str, str]:
+    """A copy of `metadata`, if every store can keep it.
+
+    Raises:
+        ValueError: a name is not made of lower-case ASCII letters, digits, `-` and `_`, or a value is no printable ASCII.
+    """
+    checked = dict(metadata or {})
+    for name, value in checked.items():
+        plain = name.replace("-", "").replace("_", "")
+        if not (plain.isascii() and plain.isalnum() and name == name.lower()):
+            raise ValueError(f"{name!r} is no name of an object's metadata")
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError(f"the metadata {name!r} of an object is no printable ASCII")
+    return checked
+
+
+def _is_part(part: str) -> bool:
+    return part not in ("", ".", "..") and len(part.encode()) <= PART_MAX_BYTES and not part.endswith(RESERVED_SUFFIX)

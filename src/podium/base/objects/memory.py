@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator
 
 from podium.base.clock import Clock
-from podium.base.objects.keys import check_key
+from podium.base.objects.keys import check_key, check_metadata
 from podium.base.objects.port import ObjectExistsError, ObjectInfo, ObjectMissingError
 
 _CHUNK_BYTES = 1024 * 1024
@@ -21,10 +21,11 @@ class MemoryObjects:
     ) -> ObjectInfo:
         """See `ObjectStore`."""
         check_key(key)
+        kept = check_metadata(metadata)
         whole = b"".join([chunk async for chunk in data])
         if create and key in self._objects:
             raise ObjectExistsError(key)
-        info = ObjectInfo(key, len(whole), dict(metadata or {}), self._clock.now_ms())
+        info = ObjectInfo(key, len(whole), kept, self._clock.now_ms())
         self._objects[key] = (info, whole)
         return info
 
