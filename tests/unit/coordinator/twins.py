@@ -313,6 +313,7 @@ class House:
     async def open(self) -> Supervisor:
         """Opens the supervisor."""
         await self.supervisor.open()
+        self.supervisor.announce()
         return self.supervisor
 
     async def crash(self) -> Supervisor:

@@ -37,12 +37,13 @@ class Announcer:
         self._changed: dict[str, Callable[[], InstanceRecord]] = {}
         self._something = asyncio.Event()
         self._reachable = True
+        self._tasks = TaskOwner("announcer")
 
-    def start(self, tasks: TaskOwner) -> None:
+    def start(self) -> None:
         """Starts the loops."""
-        tasks.start(self._announce(), "announce")
-        tasks.start(self._renew(), "renew leases")
-        tasks.start(self._write(), "write instances")
+        self._tasks.start(self._announce(), "announce")
+        self._tasks.start(self._renew(), "renew leases")
+        self._tasks.start(self._write(), "write instances")
 
     # ── leases ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -99,8 +100,9 @@ class Announcer:
             self._changed = {**changed, **self._changed}
             raise
 
-    async def withdraw(self) -> None:
-        """The coordinator goes: nothing is placed on it any more."""
+    async def close(self) -> None:
+        """The coordinator goes: the loops end, what is collected is written, the coordinator's own record removed."""
+        await self._tasks.close()
         try:
             await self.flush()
             await self._discovery.withdraw(self._describe().coordinator_id)

@@ -50,6 +50,8 @@ class Instance:
         self.commands = Commands(self)
         self.life = Life(self)
         self.lost = False
+        self.log_news: set[asyncio.Event] = set()
+        self.workspace = ""
         self._store: AgentStore | None = None
         self._stepping: Step | None = None
         self._loaded = False
@@ -206,6 +208,9 @@ class Instance:
         for acknowledge in step.acknowledge:
             acknowledge()
         self.audience.publish(step.batch.events)
+        if step.batch.logs:
+            for news in self.log_news:
+                news.set()
         self.around.counters["events_total"] += len(step.batch.events)
         if step.to_agent:
             self.life.send(b"".join(step.to_agent))

@@ -273,8 +273,7 @@ class Life:
             return
         self._ready = True
         isolation = instance.around.processes.isolation
-        workspace = str(instance.directory / "workspace")
-        step.event("sandbox.init", SandboxInit(isolation=isolation, workspace=workspace))
+        step.event("sandbox.init", SandboxInit(isolation=isolation, workspace=instance.workspace))
         instance.change(step, Change.READY)
         instance.touch()
         instance.turns.go_on(step)
@@ -385,6 +384,7 @@ class Life:
         prepared = await around.deployments.ensure(facts.deployment)
         instance.use_manifest(prepared.manifest)
         workspace = await around.workspaces.open(facts.agent_id, prepared, owner=None)
+        instance.workspace = str(workspace)
         self._link = AgentLink(self)
         async with around.starts:
             self._process = await around.processes.start(process_spec(instance, prepared, workspace), self._link)

@@ -117,15 +117,28 @@ class Supervisor:
         await self.parts.processes.open()
         await self._read_runtime_config()
         await Recovery(self).run()
-        self.announcer.start(self.tasks)
         self.tasks.start(self._follow_config(), "follow configuration")
 
-    async def close(self) -> None:
-        """Ends every process gracefully, in bounded time, and closes all databases. Turns that run are run again."""
+    def announce(self) -> None:
+        """From now on discovery hears of this host; call it when it can be reached."""
+        self.announcer.start()
+
+    async def put_down(self) -> None:
+        """Ends every process gracefully, in bounded time, and sends everyone away. Turns that run are run again."""
         self.draining = True
-        instances = list(self.instances.values())
-        await asyncio.gather(*(self._put_down(instance) for instance in instances))
-        await self.announcer.withdraw()
+        with suppress(DiscoveryUnavailableError):  # nothing is placed here any more once the record runs out
+            await self.announcer.announce_now()
+        births = {instance.birth for instance in self.instances.values() if instance.birth is not None}
+        for birth in births:
+            birth.cancel()
+        if births:
+            await asyncio.wait(births, timeout=self.parts.timings.kill)
+        await asyncio.gather(*(self._put_down(instance) for instance in list(self.instances.values())))
+
+    async def close(self) -> None:
+        """Puts everything down and closes what the supervisor was given, discovery excepted."""
+        await self.put_down()
+        await self.announcer.close()
         self.timers.close()
         while self._retiring:
             await asyncio.wait(set(self._retiring))
@@ -298,6 +311,11 @@ class Supervisor:
             await asyncio.wait(set(self._retiring))
         await self.parts.workspaces.remove(agent_id)
         await asyncio.to_thread(shutil.rmtree, self.parts.directory / agent_id, ignore_errors=True)
+
+    def report_unprepared(self, deployment_id: str, error: PodiumError) -> None:
+        """A deployment could not be prepared ahead of time; creating an instance of it will say so again."""
+        self.parts.counters["deployments_unprepared_total"] += 1
+        _log.warning("deployment_unprepared", extra={"deployment_id": deployment_id, "error": str(error)})
 
     # ── leases, configuration ───────────────────────────────────────────────────────────────────────────────
 

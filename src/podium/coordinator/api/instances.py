@@ -1,0 +1,98 @@
+"""Instances and agents over REST: create, look, stop, erase; deployments to prepare."""
+
+from podium.base.http import Answer, Call
+from podium.coordinator.api.lookup import Lookup
+from podium.coordinator.domain.ports import Deployments
+from podium.coordinator.supervisor.instance import Instance
+from podium.wire import refs, rest
+from podium.wire.errors import PodiumError
+from podium.wire.rest import DeployRequest, Deployment, InstanceInfo, Resources, RunningTurn, WorkspaceInfo
+
+
+class Instances:
+    """Handlers for what comes and goes."""
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._supervisor = lookup.supervisor
+
+    async def create_instance(self, call: Call) -> Answer:
+        """Makes an instance and answers when it is ready."""
+        instance, new = await self._supervisor.births.create(call.body)
+        return Answer(201 if new else 200, self._instance(instance))
+
+    async def get_instance(self, call: Call) -> InstanceInfo:
+        """An instance in full."""
+        return self._info(self._lookup.alive(call))
+
+    async def stop_instance(self, call: Call) -> None:
+        """Ends an instance gracefully."""
+        await self._supervisor.stop(self._lookup.alive(call))
+
+    async def remove_agent(self, call: Call) -> None:
+        """Erases an agent."""
+        identity = call.identity
+        await self._supervisor.remove_agent(call.path["agent_id"], identity.tenant_id)
+
+    async def prepare_deployment(self, call: Call) -> Answer:
+        """Prepares a deployment in the background."""
+        self._supervisor.tasks.start(self._prepare(_deployment(call.body)), "prepare a deployment")
+        return Answer(202)
+
+    async def _prepare(self, deployment: Deployment) -> None:
+        deployments: Deployments = self._supervisor.parts.deployments
+        try:
+            prepared = await deployments.ensure(deployment)
+            if prepared.manifest.preload:
+                await self._supervisor.parts.processes.warm(prepared)
+        except PodiumError as error:
+            self._supervisor.report_unprepared(deployment.deployment_id, error)
+
+    def _instance(self, instance: Instance) -> rest.Instance:
+        facts = instance.facts
+        return rest.Instance(
+            instance_id=facts.instance_id,
+            agent_id=facts.agent_id,
+            deployment_id=facts.deployment.deployment_id,
+            status=instance.status,
+            coordinator_id=self._supervisor.parts.coordinator_id,
+            created_at=facts.created_at,
+        )
+
+    def _info(self, instance: Instance) -> InstanceInfo:
+        supervisor, facts = self._supervisor, instance.facts
+        agent_id = facts.agent_id
+        with instance.reading() as store:
+            last_seq, state_version = store.head_seq, store.state_version
+            pending, queued = len(store.open_requests()), sum(row.state == "queued" for row in store.inbox_open())
+        process, running = instance.life.process, instance.queue.running
+        turn = None
+        if running is not None and running.attempt:
+            turn = RunningTurn(running.entry.turn_id, running.entry.message_id, running.attempt, running.started_ms)
+        workspaces = supervisor.parts.workspaces
+        return InstanceInfo(
+            instance_id=facts.instance_id,
+            agent_id=agent_id,
+            deployment_id=facts.deployment.deployment_id,
+            status=instance.status,
+            coordinator_id=supervisor.parts.coordinator_id,
+            created_at=facts.created_at,
+            config=instance.config(),
+            last_seq=last_seq,
+            head_iteration=workspaces.head_iteration(agent_id),
+            turn=turn,
+            queue_depth=queued,
+            resources=process.resources() if process is not None else Resources(),
+            restarts=instance.life.restarts,
+            workspace=WorkspaceInfo(instance.workspace, workspaces.backend),
+            isolation=supervisor.parts.processes.isolation,
+            state_version=state_version,
+            pending_requests=pending,
+            reason=facts.reason,
+        )
+
+
+def _deployment(wanted: DeployRequest) -> Deployment:
+    """What is known of a deployment from the request to prepare it; size and time are not told and not needed."""
+    name = refs.deployment_id(wanted.agent_type, wanted.version, wanted.checksum.removeprefix("sha256:"))
+    return Deployment(name, wanted.agent_type, wanted.version, wanted.checksum, 0, "", 0)

@@ -1,0 +1,120 @@
+"""A running coordinator: supervisor, announcer and interface put together. What it is made of comes from outside."""
+
+import asyncio
+import logging
+import socket
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from podium.base.discovery import CoordinatorRecord
+from podium.base.http import ClusterAuthenticator, Endpoint, HttpApp, HttpServer
+from podium.base.tasks import TaskOwner
+from podium.coordinator.adapters.announcer import Announcer
+from podium.coordinator.adapters.load import Meter
+from podium.coordinator.adapters.store import StoreError, StoreFullError
+from podium.coordinator.api.conversations import Conversations
+from podium.coordinator.api.endpoints import endpoints
+from podium.coordinator.api.host import Check, Host
+from podium.coordinator.api.instances import Instances
+from podium.coordinator.api.lookup import Lookup
+from podium.coordinator.api.reads import Reads
+from podium.coordinator.api.upgrades import Upgrades
+from podium.coordinator.supervisor.supervisor import Parts, Supervisor
+from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.rest import Load
+
+_log = logging.getLogger(__name__)
+
+GRACE_SECONDS: Final = 5.0
+"""How long running requests may take to finish at the end."""
+
+READY_CHECK_SECONDS: Final = 2.0
+"""How long a dependency may take to say that it can be used."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the coordinator listens and what it calls itself. `url`: how gateways reach it; empty: from host and port."""
+
+    cluster_key: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    url: str = ""
+    version: str = "0"
+
+
+class Coordinator:
+    """One coordinator, from start to end."""
+
+    def __init__(self, parts: Parts, address: Address) -> None:
+        self._parts = parts
+        self._address = address
+        self._url = address.url
+        self._started_at = parts.clock.now_ms()
+        self._meter = Meter(parts.clock)
+        announcer = Announcer(parts.discovery, self._describe, self._leases_lost)
+        self.supervisor = Supervisor(parts, announcer, TaskOwner("coordinator"))
+        authenticator = ClusterAuthenticator(address.cluster_key)
+        self._upgrades = Upgrades(self.supervisor, authenticator)
+        self._app = HttpApp(self._endpoints(), authenticator, translate=_translate, clock=parts.clock)
+        self._server = HttpServer(self._app, self._upgrades)
+
+    async def start(self, listening: socket.socket | None = None) -> int:
+        """Recovers, listens, announces itself; returns the port.
+
+        Raises:
+            OSError: the address can't be had.
+        """
+        await self.supervisor.open()
+        address = self._address
+        port = await self._server.start(address.host, address.port, listening=listening)
+        self._url = address.url or f"http://{address.host}:{port}"
+        self.supervisor.announce()
+        _log.info("coordinator_started", extra={"coordinator_id": self._parts.coordinator_id, "url": self._url})
+        return port
+
+    async def stop(self) -> None:
+        """Ends everything gracefully, in bounded time: agents, connections, requests, databases."""
+        _log.info("coordinator_stops", extra={"coordinator_id": self._parts.coordinator_id})
+        await self.supervisor.put_down()
+        await self._app.close()
+        await self._upgrades.close()
+        await self._server.stop(GRACE_SECONDS)
+        await self.supervisor.close()
+        _log.info("coordinator_stopped", extra={"coordinator_id": self._parts.coordinator_id})
+
+    def _endpoints(self) -> list[Endpoint]:
+        lookup = Lookup(self.supervisor)
+        checks: dict[str, Check] = {"discovery": self._check_discovery}
+        host = Host(self.supervisor, self._address.version, self._load, checks)
+        return endpoints(host, Instances(lookup), Conversations(lookup), Reads(lookup))
+
+    async def _check_discovery(self) -> None:
+        async with asyncio.timeout(READY_CHECK_SECONDS):
+            await self._parts.discovery.check()
+
+    def _leases_lost(self, agent_ids: list[str]) -> None:
+        self.supervisor.leases_lost(agent_ids)
+
+    def _load(self) -> Load:
+        room = self.supervisor.room()
+        return Load(room.agents, room.agents_limit, self._meter.cpu(), room.memory_used, room.memory_limit)
+
+    def _describe(self) -> CoordinatorRecord:
+        state: Literal["active", "draining"] = "draining" if self.supervisor.draining else "active"
+        return CoordinatorRecord(
+            coordinator_id=self._parts.coordinator_id,
+            url=self._url,
+            version=self._address.version,
+            started_at=self._started_at,
+            state=state,
+            load=self._load(),
+        )
+
+
+def _translate(error: Exception) -> PodiumError | None:
+    if isinstance(error, StoreFullError):
+        return PodiumError(ErrorCode.QUOTA_EXCEEDED, "the host's disk is full")
+    if isinstance(error, StoreError):
+        return PodiumError(ErrorCode.INTERNAL, "the agent's databases can't be used")
+    return None
