@@ -35,8 +35,8 @@ READY_SECONDS: Final = 60.0
 READY_POLL_SECONDS: Final = 0.015
 """How often readiness is asked for."""
 
-STOP_SECONDS: Final = {"gateway": 10.0, "coordinator": 20.0}
-"""How long each daemon has to end by itself before it is killed."""
+STOP_SECONDS: Final = {"gateway": 15.0, "coordinator": 30.0}
+"""How long each daemon has to end by itself (its own limits are GATEWAY_STOP and COORDINATOR_STOP) before it is killed."""
 
 DEV_TENANT: Final = "dev"
 DEV_PERMISSIONS: Final = (
