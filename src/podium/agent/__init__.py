@@ -1,8 +1,13 @@
-"""The SDK for agents: `from podium.agent import BaseAgent, AgentContext, DeltaState`."""
+"""The SDK for agents: `from podium.agent import BaseAgent, AgentContext, DeltaState`.
+
+Importing it costs what msgspec costs: asyncio and the rest come with the runtime (`podium.agent.runtime`), which the
+platform has loaded already when the author's module is imported.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from podium.agent.asking import Answers, ChosenOption
 from podium.agent.base_agent import BaseAgent
-from podium.agent.commands import CommandResult
 from podium.agent.context import AgentContext
 from podium.agent.errors import (
     AgentEntryError,
@@ -19,6 +24,9 @@ from podium.agent.message import MessageHandle
 from podium.agent.state import DeltaState
 from podium.agent.turn import Turn, UserMessage
 from podium.wire.events import PermissionOption, PlanEntry, Question
+
+if TYPE_CHECKING:
+    from podium.agent.commands import CommandResult
 
 __all__ = [
     "AgentContext",
@@ -43,3 +51,11 @@ __all__ = [
     "Turn",
     "UserMessage",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CommandResult":
+        from podium.agent.commands import CommandResult
+
+        return CommandResult
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -92,7 +92,7 @@ class RunningCommand:
         env = {**os.environ, **self._spec.env} if self._spec.env is not None else None
         # Its own process group, but the agent's session: killing the group ends it with its children, and the
         # supervisor still finds it by the session.
-        process = subprocess.Popen(  # noqa: S603, ASYNC220 - vfork and exec; running commands is the purpose
+        process = subprocess.Popen(  # noqa: ASYNC220 - vfork and exec, a millisecond; running commands is the purpose
             self._spec.argv,
             cwd=self._spec.cwd,
             env=env,
@@ -110,18 +110,13 @@ class RunningCommand:
             await pumps.close(DRAIN_SECONDS)
             await _reap(process)
             self._groups.discard(process.pid)
-            for pipe in (process.stdout, process.stderr):
-                if pipe is not None:
-                    pipe.close()
+            for pipe, _ in _pipes(process):
+                pipe.close()
         return self._result(process.returncode, timed_out=timed_out)
 
     async def _supervise(self, process: "subprocess.Popen[bytes]", pumps: AgentTasks) -> bool:
         self._ctx._tell("terminal.stream", self._stream("stdout", "", self._spec.title))
-        reading = {
-            pumps.start(self._pump(pipe.fileno(), name), f"{self._id}:{name}")
-            for pipe, name in ((process.stdout, "stdout"), (process.stderr, "stderr"))
-            if pipe is not None
-        }
+        reading = {pumps.start(self._pump(pipe.fileno(), name), f"{self._id}:{name}") for pipe, name in _pipes(process)}
         timed_out = False
         try:
             async with asyncio.timeout(self._spec.timeout):
@@ -208,6 +203,14 @@ async def _reap(process: "subprocess.Popen[Any]") -> None:
         async with asyncio.timeout(REAP_SECONDS):
             await _exited(process.pid)
     process.poll()
+
+
+def _pipes(process: "subprocess.Popen[bytes]") -> list[tuple[IO[bytes], Literal["stdout", "stderr"]]]:
+    pairs: tuple[tuple[IO[bytes] | None, Literal["stdout", "stderr"]], ...] = (
+        (process.stdout, "stdout"),
+        (process.stderr, "stderr"),
+    )
+    return [(pipe, name) for pipe, name in pairs if pipe is not None]
 
 
 def _signal_name(number: int) -> str:

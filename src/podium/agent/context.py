@@ -1,6 +1,5 @@
 """What an author is given in every hook: the agent's identity, its state, and everything it can say and ask."""
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -10,11 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from podium.agent.asking import Answers, ChosenOption, answered, chosen, read_options, read_questions
-from podium.agent.commands import OUTPUT_MAX_BYTES, CommandResult, CommandSpec, RunningCommand
 from podium.agent.errors import AgentUsageError
 from podium.agent.logs import AgentLog
 from podium.agent.message import MessageHandle
-from podium.agent.outbox import Sent
 from podium.agent.secrets import Secrets
 from podium.agent.thinking import Thoughts
 from podium.agent.tools import ToolCallHandle, ToolCallSpec
@@ -23,7 +20,11 @@ from podium.wire import events
 from podium.wire.ids import ENTROPY_BYTES, Kind, make_id
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from podium.agent.commands import CommandResult
     from podium.agent.instance import Instance
+    from podium.agent.outbox import Sent
 
 SteerHandler = Callable[[str], Awaitable[None] | None]
 """Called with the text of every steer."""
@@ -110,7 +111,7 @@ class AgentContext:
         return self._instance.log
 
     @property
-    def cancelled(self) -> asyncio.Event:
+    def cancelled(self) -> "asyncio.Event":
         """Set when the turn is to end. Outside turns it is never set."""
         turn = self.turn
         return turn.cancelled if turn is not None else self._instance.never
@@ -156,7 +157,7 @@ class AgentContext:
         output_tokens: int = 0,
         cached_tokens: int = 0,
         cost_micro_dollars: int = 0,
-    ) -> Sent:
+    ) -> "Sent":
         """What a model call cost; `cost_micro_dollars` is millionths of a dollar."""
         content = events.UsageUpdate(
             model=model,
@@ -168,18 +169,18 @@ class AgentContext:
         )
         return self._tell("usage.update", content)
 
-    def context_window(self, total_tokens: int, max_tokens: int) -> Sent:
+    def context_window(self, total_tokens: int, max_tokens: int) -> "Sent":
         """How full the model's context window is."""
         percent = round(100 * total_tokens / max_tokens, 2) if max_tokens > 0 else 0.0
         content = events.UsageContext(total_tokens=total_tokens, max_tokens=max_tokens, percent_used=percent)
         return self._tell("usage.context", content)
 
-    def plan(self, entries: Iterable[events.PlanEntry | Mapping[str, Any] | str]) -> Sent:
+    def plan(self, entries: Iterable[events.PlanEntry | Mapping[str, Any] | str]) -> "Sent":
         """The whole plan as it now stands; a text is an entry that is pending."""
         read = [{"content": entry, "status": "pending"} if isinstance(entry, str) else entry for entry in entries]
         return self._tell("plan.updated", events.PlanUpdated(entries=_converted(read, list[events.PlanEntry])))
 
-    def emit(self, type: str, content: Any = None) -> Sent:  # noqa: A002 - the word of the protocol
+    def emit(self, type: str, content: Any = None) -> "Sent":
         """Sends any event an agent may send; `content` is a struct of `podium.wire.events` or a mapping like it.
 
         Raises:
@@ -201,7 +202,7 @@ class AgentContext:
         arguments: Any = None,
         *,
         options: Iterable[events.PermissionOption | Mapping[str, Any] | str] | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - the deadline is kept by the coordinator, also while we are away
+        timeout: float | None = None,
         default: str | None = None,
         tool_call_id: str | None = None,
     ) -> ChosenOption:
@@ -226,7 +227,7 @@ class AgentContext:
         self,
         questions: str | events.Question | Mapping[str, Any] | Iterable[Any],
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - the deadline is kept by the coordinator, also while we are away
+        timeout: float | None = None,
         default: dict[str, Any] | None = None,
     ) -> Answers:
         """Asks questions and waits. Returns the answers by question id; empty when dismissed (`.outcome` tells).
@@ -244,19 +245,23 @@ class AgentContext:
         *,
         cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - ends the command, not the wait
-        output_limit: int = OUTPUT_MAX_BYTES,
-    ) -> CommandResult:
+        timeout: float | None = None,
+        output_limit: int | None = None,
+    ) -> "CommandResult":
         """Runs a command (a text goes to the shell) in the workspace, or in `cwd` (relative to it), and streams its output.
 
         After `timeout` seconds its process group gets SIGTERM, then SIGKILL. What it left running is killed when it ends.
+        Of its output, `output_limit` bytes are kept and streamed (1 MiB when None); the rest is thrown away.
 
         Raises:
             OSError: it can't be started.
         """
+        from podium.agent import commands  # here: importing the SDK stays cheap
+
         folder = str(self.workspace / cwd) if cwd is not None else str(self.workspace)
-        spec = CommandSpec(command, folder, env, timeout, output_limit)
-        return await RunningCommand(self, self._new_id("term"), spec, self._instance.groups).run()
+        limit = commands.OUTPUT_MAX_BYTES if output_limit is None else output_limit
+        spec = commands.CommandSpec(command, folder, env, timeout, limit)
+        return await commands.RunningCommand(self, self._new_id("term"), spec, self._instance.groups).run()
 
     async def messages(self, limit: int = 100) -> list[dict[str, Any]]:
         """The latest messages of the conversation, oldest first.
@@ -319,7 +324,7 @@ class AgentContext:
 
     # ── inside the SDK ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _tell(self, name: str, content: Any, *, keep: ToolCallHandle | None = None) -> Sent:
+    def _tell(self, name: str, content: Any, *, keep: ToolCallHandle | None = None) -> "Sent":
         turn = self.turn
         if turn is not None and turn.over.is_set():
             raise AgentUsageError(f"{name}: the turn {turn.id} is over")
@@ -331,6 +336,9 @@ class AgentContext:
         except (TypeError, ValueError, RecursionError) as error:
             raise AgentUsageError(f"{name}: JSON can't hold its content: {error}") from error
         return self._instance.outbox.send_event(turn.message_id if turn is not None else "", name, encoded)
+
+    def _soon(self, act: Callable[[], None]) -> None:
+        self._instance.soon(act)
 
     async def _room(self) -> None:
         await self._instance.outbox.room()

@@ -15,7 +15,8 @@ from podium.agent.commands import kill_group
 from podium.agent.context import AgentContext, SteerHandler
 from podium.agent.errors import AgentRequestError
 from podium.agent.hydration import hydrated
-from podium.agent.logs import AgentLog, LinkHandler
+from podium.agent.logging_bridge import LinkHandler
+from podium.agent.logs import AgentLog
 from podium.agent.outbox import Outbox
 from podium.agent.secrets import Secrets
 from podium.agent.tasks import AgentTasks
@@ -106,7 +107,7 @@ class Instance:
             await _finished(self._agent.on_init(self._ctx))
         except asyncio.CancelledError:
             raise
-        except (Exception, SystemExit) as error:  # the author's code: whatever it raises is told, then we end
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the author's code: whatever it raises is told, then we end
             self.log.failure("the agent could not be started", error)
             self.outbox.send(link.Failed("", _turn_error(error)))
             await self._leave(EXIT_INIT_FAILED)
@@ -253,7 +254,7 @@ class Instance:
                 self._forget(turn)
                 raise
             error = cancelled  # of the author's own making, unless we were told to cancel
-        except (Exception, SystemExit) as failure:  # the author's code: the turn fails, the agent lives on
+        except (Exception, SystemExit) as failure:  # noqa: BLE001 - the author's code: the turn fails, the agent lives on
             error = failure
         if turn.cancelled.is_set():
             if error is not None and not isinstance(error, asyncio.CancelledError):
@@ -288,6 +289,10 @@ class Instance:
     def set_open_message(self, turn: Turn | None, handle: "MessageHandle | None") -> None:
         """The message of `turn` that has not ended is now `handle`."""
         self._open_message = None if handle is None else (turn, handle)
+
+    def soon(self, act: Callable[[], None]) -> None:
+        """Calls `act` when the running code next reaches the loop."""
+        self._loop.call_soon(act)
 
     def add_steer_handler(self, turn: Turn | None, handler: SteerHandler) -> None:
         """`handler` is called with steers of `turn`, or of every turn when it is None."""

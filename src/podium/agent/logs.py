@@ -1,6 +1,5 @@
-"""Log records on their way to the agent's log: `ctx.log` and the standard library's `logging`."""
+"""The agent's log: `ctx.log`, and how a record is written."""
 
-import logging
 import math
 import time
 import traceback
@@ -15,8 +14,6 @@ Level = Literal["debug", "info", "warning", "error", "critical"]
 
 MESSAGE_MAX_CHARS: Final = 64 * 1024
 """A longer message or traceback is cut."""
-
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class AgentLog:
@@ -59,25 +56,6 @@ class AgentLog:
         self._send(record(level, text, self._module, time.time(), fields))
 
 
-class LinkHandler(logging.Handler):
-    """Sends records of the standard library's loggers; their `extra` becomes fields."""
-
-    def __init__(self, send: Callable[[Log], None]) -> None:
-        super().__init__()
-        self._send = send
-
-    def emit(self, record_: logging.LogRecord) -> None:
-        """Sends one record; one that can't be formatted is reported by `handleError`, as with every handler."""
-        try:
-            fields = {name: value for name, value in vars(record_).items() if name not in _STANDARD}
-            if record_.exc_info and record_.exc_info[1] is not None:
-                fields["traceback"] = "".join(traceback.format_exception(record_.exc_info[1]))
-            level = _level_of(record_.levelno)
-            self._send(record(level, record_.getMessage(), record_.name, record_.created, fields))
-        except Exception:  # noqa: BLE001 - a handler must not raise into the code that logs (logging.Handler)
-            self.handleError(record_)
-
-
 def record(level: Level, message: str, module: str, when: float, fields: dict[str, Any]) -> Log:
     """The frame for a record made at `when` (epoch seconds)."""
     return Log(
@@ -106,13 +84,3 @@ def _value(value: Any) -> Any:
 def _text(text: str) -> str:
     short = text if len(text) <= MESSAGE_MAX_CHARS else text[:MESSAGE_MAX_CHARS] + "…"
     return short if short.isascii() else short.encode("utf-8", "backslashreplace").decode()
-
-
-def _level_of(number: int) -> Level:
-    if number >= logging.CRITICAL:
-        return "critical"
-    if number >= logging.ERROR:
-        return "error"
-    if number >= logging.WARNING:
-        return "warning"
-    return "info" if number >= logging.INFO else "debug"

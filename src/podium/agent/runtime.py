@@ -6,11 +6,13 @@ import io
 import socket
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Final
 
 from podium.agent.base_agent import BaseAgent
 from podium.agent.instance import EXIT_LINK_LOST
 from podium.agent.reading import AgentLink
+from podium.wire import link as wire
 
 FLUSH_SECONDS: Final = 2.0
 """How long the last frames may take to leave when the agent ends."""
@@ -58,8 +60,9 @@ async def serve(
 
 def warm() -> None:
     """Imports and builds what an agent needs later, so that a fork of this process need not. Starts nothing."""
-    import podium.agent.entry
-    import podium.wire.link as wire
+    import_module("podium.agent")
+    import_module("podium.agent.commands")
+    import_module("podium.agent.entry")
 
     init = wire.Init(1, "a", "i", "t", "d", "/", {}, {}, {}, 0, 1)
     wire.read_to_agent(wire.pack(init)[4:])

@@ -1,6 +1,5 @@
 """A tool call the agent makes: `async with ctx.tool_call(...) as call`."""
 
-import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -61,7 +60,7 @@ class ToolCallHandle:
         self._ctx._tell("tool.call_start", start)
         self._ctx._unsettled().append(self)
         if spec.arguments is not None:
-            asyncio.get_running_loop().call_soon(self.settle)
+            self._ctx._soon(self.settle)
         return self
 
     async def __aexit__(
@@ -69,7 +68,7 @@ class ToolCallHandle:
     ) -> None:
         self.settle()
         if error is not None:
-            self._fail("cancelled" if isinstance(error, asyncio.CancelledError) else f"{type(error).__name__}: {error}")
+            self._fail(f"{kind.__name__}: {error}" if kind is not None and issubclass(kind, Exception) else "cancelled")
             return
         result = ToolResult(tool_call_id=self.id, tool_name=self.name, result=self.result)
         try:

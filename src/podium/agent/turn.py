@@ -1,6 +1,5 @@
 """One turn: what was asked, what reaches it while it runs, what it left open."""
 
-import asyncio
 import hashlib
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from podium.wire.ids import ENTROPY_BYTES, make_id
 from podium.wire.link import Message, Origin
 
 if TYPE_CHECKING:
+
     from podium.agent.message import MessageHandle
     from podium.agent.tools import ToolCallHandle
 
@@ -33,13 +33,15 @@ class Turn:
     """The turn of one user message."""
 
     def __init__(self, frame: Message) -> None:
+        import asyncio  # here, not above: importing the SDK stays cheap, see docs/reference/python-sdk.md
+
         self._id = frame.turn_id
         self._attempt = frame.attempt
         self._message_id = frame.id
         self._origin = frame.origin
         self.message = UserMessage(frame.data)
-        self.cancelled = asyncio.Event()
-        self.over = asyncio.Event()
+        self.cancelled: asyncio.Event = asyncio.Event()
+        self.over: asyncio.Event = asyncio.Event()
         self.steers: deque[str] = deque()
         self.steered = asyncio.Event()
         self.open_message: MessageHandle | None = None

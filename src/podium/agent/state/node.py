@@ -47,10 +47,7 @@ def place(node: Any) -> tuple[Journal | None, str]:
     path = ""
     while (parent := node._parent) is not None:
         key = node._key
-        if type(key) is int:
-            path = f"/{index_in(parent, node, key)}{path}"
-        else:
-            path = key + path
+        path = f"/{index_in(parent, node, key)}{path}" if type(key) is int else key + path
         node = parent
     return node._journal, path
 

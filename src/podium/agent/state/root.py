@@ -49,7 +49,7 @@ class DeltaState:
         }
         cls._shapes = _LateShapes(cls)
 
-    def __new__(cls, *_: Any, **__: Any) -> Self:
+    def __new__(cls, *_: Any, **__: Any) -> Self:  # noqa: D102 - a special method like others
         self = super().__new__(cls)
         put = object.__setattr__
         for name in ("_journal", "_parent", "_source"):

@@ -76,25 +76,25 @@ class TrackedSet(set[Any]):
         new = self._checked([other])
         self._become(new - self, set(self) & new)
 
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]
         if not isinstance(other, (set, frozenset)):
             return NotImplemented
         self.update(other)
         return self
 
-    def __iand__(self, other: Any) -> Self:
+    def __iand__(self, other: Any) -> Self:  # type: ignore[misc]
         if not isinstance(other, (set, frozenset)):
             return NotImplemented
         self.intersection_update(other)
         return self
 
-    def __isub__(self, other: Any) -> Self:
+    def __isub__(self, other: Any) -> Self:  # type: ignore[misc]
         if not isinstance(other, (set, frozenset)):
             return NotImplemented
         self.difference_update(set(other))
         return self
 
-    def __ixor__(self, other: Any) -> Self:  # type: ignore[override,misc]
+    def __ixor__(self, other: Any) -> Self:  # type: ignore[misc]
         if not isinstance(other, (set, frozenset)):
             return NotImplemented
         self.symmetric_difference_update(other)
