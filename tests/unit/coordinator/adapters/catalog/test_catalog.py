@@ -181,8 +181,23 @@ def test_the_file_is_readable_by_its_owner_alone(opened: Opened, tmp_path: Path)
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
 
 
-def test_a_commit_is_synced_to_disk(opened: Opened) -> None:
-    assert opened()._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+def test_making_and_removing_an_agent_is_synced_to_disk_and_nothing_else(opened: Opened) -> None:
+    catalog = opened()
+    synced: list[str] = []
+    catalog._connection.set_trace_callback(
+        lambda sql: synced.append(sql) if sql.startswith(("PRAGMA", "COM")) else None
+    )
+    catalog.ensure_agent("agt-1", "acme", DEPLOYMENT, 500)
+    assert synced == ["PRAGMA synchronous = FULL", "COMMIT"]
+    synced.clear()
+    catalog.ensure_agent("agt-1", "acme", DEPLOYMENT, 500)
+    assert synced == []
+    catalog.put_instance(entry(1))
+    catalog.set_status("inst-1", InstanceStatus.TERMINATED)
+    assert synced == ["PRAGMA synchronous = NORMAL", "COMMIT"] * 2
+    synced.clear()
+    catalog.remove_agent("agt-1")
+    assert synced == ["PRAGMA synchronous = FULL", "COMMIT"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
--- coordinator.db: what one coordinator must know after a restart, whatever happened to it. It commits with a sync to
--- disk: rows change when instances come and go, never at the rate of turns.
+-- coordinator.db: what one coordinator must know after a restart, whatever happened to it. Rows change when instances
+-- come and go, never at the rate of turns.
 
 CREATE TABLE agent (
     agent_id           TEXT PRIMARY KEY,         -- durable identity
