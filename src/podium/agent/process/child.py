@@ -1,0 +1,141 @@
+"""From a fresh fork to an agent: one step after the other, each small, in an order that matters.
+
+1. session, signals, descriptors: nothing of the template is left open
+2. hello: the coordinator learns the pid from the kernel, puts it in its cgroup, maps its user id, sends the `Setup`
+3. user id, limits, privileges: from here on it has no more rights than the agent
+4. environment and working directory
+5. the agent: in this process, or by replacing it with a program
+"""
+
+import contextlib
+import io
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from podium.agent.process import linux
+from podium.agent.process.orders import HELLO, Setup, pack, read_setup
+from podium.agent.process.running import run_entry, run_factory
+
+if TYPE_CHECKING:
+    from podium.agent.entry import AgentFactory
+
+EXIT_CODE_SETUP: Final = 70
+"""Exit code of a child that could not be closed in; it has said why on its setup socket."""
+
+_SETUP_DESCRIPTOR: Final = 3
+_SIGNALS_TAKEN: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP)
+
+
+class Start(NamedTuple):
+    """Descriptors of a fork order, the template's pid as seen here, and the user namespace to enter.
+
+    `users`: `mapped` (the coordinator maps the agent's user id), `own` (one's own id; no other right comes with it, but
+    every descendant carries the namespace as a mark), or empty.
+    """
+
+    setup: int
+    stdout: int
+    stderr: int
+    template: int
+    users: str
+
+
+def become_agent(start: Start, factory: "AgentFactory | None") -> int:
+    """Everything between fork and exit. `factory`: the loaded entry, None when it must be loaded here."""
+    link = _begin(start)
+    try:
+        _enter_user_namespace(start.users)
+        link.sendall(HELLO)
+        setup = read_setup(link)
+        _close_in(setup, in_user_namespace=bool(start.users))
+        if os.getppid() != start.template:
+            return EXIT_CODE_SETUP
+        _settle(setup)
+    except (OSError, EOFError, ValueError) as error:
+        with contextlib.suppress(OSError):
+            link.sendall(pack({"failed": str(error)}))
+        return EXIT_CODE_SETUP
+    if setup.command is not None:
+        return _replace(link, setup.command)
+    link.close()
+    if factory is not None:
+        return run_factory(factory)
+    return run_entry(setup.directory, setup.entry)
+
+
+def _begin(start: Start) -> socket.socket:
+    """A session of its own, default signals, and only its own descriptors."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in _SIGNALS_TAKEN:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (start.stdout, 1), (start.stderr, 2)):
+        os.dup2(source, target)
+    if start.setup != _SETUP_DESCRIPTOR:
+        os.dup2(start.setup, _SETUP_DESCRIPTOR, inheritable=False)
+    os.closerange(_SETUP_DESCRIPTOR + 1, os.sysconf("SC_OPEN_MAX"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    return socket.socket(fileno=_SETUP_DESCRIPTOR)
+
+
+def _enter_user_namespace(users: str) -> None:
+    if not users:
+        return
+    uid, gid = os.geteuid(), os.getegid()
+    linux.unshare(linux.CLONE_NEWUSER)
+    if users == "own":
+        linux.map_own_ids(uid, gid)
+
+
+def _close_in(setup: Setup, *, in_user_namespace: bool) -> None:
+    """Takes away every right the agent is not to have. Limits come last: with them a step could fail."""
+    if setup.uid is not None:
+        os.setgroups([])
+        os.setresgid(setup.uid, setup.uid, setup.uid)
+        os.setresuid(setup.uid, setup.uid, setup.uid)
+    if in_user_namespace:
+        linux.drop_capabilities()
+    if setup.uid is not None or in_user_namespace:
+        linux.allow_inspection()
+    linux.die_with_parent(signal.SIGKILL)
+    if setup.closed:
+        linux.forbid_new_privileges()
+    for name, value in setup.limits.items():
+        _limit(getattr(resource, name), value)
+
+
+def _limit(which: int, value: int) -> None:
+    """Lowers a limit; one that is lower already stays."""
+    _, hard = resource.getrlimit(which)
+    top = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (top, top))
+
+
+def _settle(setup: Setup) -> None:
+    """The environment is built from nothing; what libraries drew from the clock or the system before is drawn anew."""
+    os.umask(0o077)
+    os.environ.clear()
+    os.environ.update(setup.environment)
+    os.chdir(setup.workspace)
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _replace(setup: socket.socket, command: list[str]) -> int:
+    """The child becomes another program; returns only when that failed."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    try:
+        os.execve(command[0], command, os.environ)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            setup.sendall(pack({"failed": f"{os.path.basename(command[0])}: {os.strerror(error.errno or 0)}"}))
+    return EXIT_CODE_SETUP

@@ -1,0 +1,96 @@
+"""The system calls this package needs and Python 3.11 does not have. Every failure is an `OSError`."""
+
+import ctypes
+import os
+from pathlib import Path
+from typing import Final
+
+CLONE_NEWNS: Final = 0x0002_0000
+CLONE_NEWUSER: Final = 0x1000_0000
+CLONE_NEWPID: Final = 0x2000_0000
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_SET_NO_NEW_PRIVS: Final = 38
+
+_MS_NOSUID: Final = 2
+_MS_NODEV: Final = 4
+_MS_NOEXEC: Final = 8
+_MS_BIND: Final = 4096
+_MS_REC: Final = 16384
+_MS_SLAVE: Final = 1 << 19
+
+_CAPABILITY_VERSION_3: Final = 0x2008_0522
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, call: str) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{call}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    """Leaves the namespaces named by `flags`."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Has the kernel send `signal_number` when the parent ends. Lost when the user id changes: set it again then."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PDEATHSIG)")
+
+
+def adopt_orphans() -> None:
+    """Makes this process the parent of every descendant that loses its own."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl(CHILD_SUBREAPER)")
+
+
+def forbid_new_privileges() -> None:
+    """No set-user-id program gives more rights from now on, here and in all descendants."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(NO_NEW_PRIVS)")
+
+
+def allow_inspection() -> None:
+    """Undoes what a change of user id did to `/proc/self`: its files belong to the process's user again."""
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl(DUMPABLE)")
+
+
+def drop_capabilities() -> None:
+    """Gives up all capabilities in this user namespace."""
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    _check(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+
+
+def map_own_ids(uid: int, gid: int) -> None:
+    """In a new user namespace, without privileges: the one user and group one already is."""
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1\n")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1\n")
+
+
+def follow_host_mounts() -> None:
+    """What the host mounts later appears here, what is mounted here stays here."""
+    _mount(None, "/", None, _MS_REC | _MS_SLAVE)
+
+
+def mount_proc() -> None:
+    """A `/proc` of this PID namespace."""
+    _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+
+
+def mount_tmpfs(path: str) -> None:
+    """A small empty file system over `path`, which everyone may read."""
+    _mount("tmpfs", path, "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=755,size=1m")
+
+
+def mount_bind(source: str, target: str) -> None:
+    """What is at `source`, with its mounts, also at `target`."""
+    _mount(source, target, None, _MS_BIND | _MS_REC)
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    arguments = [None if value is None else os.fsencode(value) for value in (source, target, kind)]
+    data = None if options is None else options.encode()
+    _check(_libc.mount(*arguments, ctypes.c_ulong(flags), data), f"mount {target}")

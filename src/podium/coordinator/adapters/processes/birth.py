@@ -1,0 +1,208 @@
+"""From an order to a linked process: the hello, the identity, the setup, the connection. Every step bounded by the caller."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from podium.agent.process.orders import Setup, pack
+from podium.coordinator.adapters.processes.cgroups import Cgroup
+from podium.coordinator.adapters.processes.directories import RUN_NAME, SOCKET_NAME
+from podium.coordinator.adapters.processes.template import Sitter, TemplateProcess, sender_pid
+from podium.coordinator.adapters.processes.tree import children_of, descendants
+from podium.coordinator.domain.ports import ExitStatus, ProcessStartError
+
+_CREDENTIALS = struct.Struct("iII")
+_CREDENTIALS_SPACE: Final = socket.CMSG_SPACE(_CREDENTIALS.size)
+_FAILURE_MAX_BYTES: Final = 16 * 1024
+
+
+class Born(NamedTuple):
+    """A process that is closed in and linked: its pid here, the link, and the ends of its output to read."""
+
+    pid: int
+    link: socket.socket
+    stdout: int
+    stderr: int
+
+
+class Birth(Sitter):
+    """One start. Sits with the process until it is linked; then `heir` hears of its end."""
+
+    def __init__(
+        self, template: TemplateProcess, agent_directory: Path, uid: int | None, cgroup: Cgroup | None
+    ) -> None:
+        self.heir: Sitter | None = None
+        self.status: ExitStatus | None = None
+        self.pid: int | None = None
+        self._template = template
+        self._run = agent_directory / RUN_NAME
+        self._uid = uid
+        self._cgroup = cgroup
+        self._waiting: asyncio.Future[None] | None = None
+        self._failure: ProcessStartError | None = None
+        self._held = contextlib.ExitStack()
+
+    async def bring_up(self, setup: Setup, *, mapped: bool) -> Born:
+        """Forks, closes in and links. Whatever goes wrong, nothing stays open here; the caller ends the process.
+
+        Raises:
+            ProcessStartError: it ended or refused before it was linked.
+        """
+        with self._held:
+            listener = self._listen()
+            ours, stdout, stderr = self._fork()
+            self.pid = await self._hello(ours)
+            if self._cgroup is not None:  # may wait in the kernel for milliseconds
+                await asyncio.to_thread(self._cgroup.add, self.pid)
+            if mapped and self._uid is not None:
+                self._map_ids(self.pid, self._uid)
+            body = pack(setup._asdict())
+            loop = asyncio.get_running_loop()
+            with contextlib.suppress(ConnectionError):  # what it says, or its end, tells why
+                await loop.sock_sendall(ours, len(body).to_bytes(4, "little") + body)
+            await self._closed_in(ours)
+            link = await self._accept(listener)
+            return Born(self.pid, link, os.dup(stdout), os.dup(stderr))
+
+    # ── what the template tells ─────────────────────────────────────────────────────────────────────────────
+
+    def fork_failed(self, reason: str) -> None:
+        """There is no process."""
+        self.status = ExitStatus(None, None)
+        self._fail(ProcessStartError(reason))
+
+    def ended(self, status: ExitStatus) -> None:
+        """The process is gone."""
+        self.status = status
+        if self.heir is not None:
+            self.heir.ended(status)
+        told = status.signal or f"exit code {status.code}"
+        self._fail(ProcessStartError(f"the process ended before it was linked ({told})"))
+
+    def _fail(self, error: ProcessStartError) -> None:
+        self._failure = error
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(error)
+
+    # ── steps ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _listen(self) -> socket.socket:
+        listener = self._held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listener.setblocking(False)
+        directory = os.open(self._run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            path = f"/proc/self/fd/{directory}/{SOCKET_NAME}"  # an address may be shorter than the real path
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            listener.bind(path)
+            os.chmod(path, 0o600)
+            if self._uid is not None:
+                os.chown(path, self._uid, self._uid)
+        finally:
+            os.close(directory)
+        listener.listen(4)
+        return listener
+
+    def _fork(self) -> tuple[socket.socket, int, int]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._held.enter_context(ours)
+        ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        (out_read, out_write), (err_read, err_write) = os.pipe(), os.pipe()
+        self._held.callback(os.close, out_read)
+        self._held.callback(os.close, err_read)
+        try:
+            self._template.fork((theirs.fileno(), out_write, err_write), self)
+        finally:
+            theirs.close()
+            os.close(out_write)
+            os.close(err_write)
+        return ours, out_read, err_read
+
+    async def _hello(self, setup: socket.socket) -> int:
+        while True:
+            await self._readable(setup)
+            try:
+                data, ancillary, _, _ = setup.recvmsg(1, _CREDENTIALS_SPACE)
+            except BlockingIOError:
+                continue
+            pid = sender_pid(ancillary)
+            if data and pid:
+                return pid
+            await self._ending()
+
+    async def _closed_in(self, setup: socket.socket) -> None:
+        """Waits for the child to close its setup socket: it is closed in then, or has said why not."""
+        said = b""
+        while len(said) < _FAILURE_MAX_BYTES:
+            await self._readable(setup)
+            try:
+                chunk = setup.recv(4096)
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                chunk = b""
+            if not chunk:
+                break
+            said += chunk
+        if said:
+            raise ProcessStartError(f"the process could not be set up: {json.loads(said)['failed']}")
+
+    async def _accept(self, listener: socket.socket) -> socket.socket:
+        while True:
+            await self._readable(listener)
+            try:
+                link, _ = listener.accept()
+            except BlockingIOError:
+                continue
+            link.setblocking(False)
+            if self._is_ours(link):
+                return link
+            link.close()
+
+    def _is_ours(self, link: socket.socket) -> bool:
+        """Whether the peer is of this instance."""
+        data = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, _ = _CREDENTIALS.unpack(data)
+        if self._uid is not None:
+            return bool(uid == self._uid)
+        return self.pid is not None and (pid == self.pid or pid in descendants(children_of(self.pid)))
+
+    async def _readable(self, source: socket.socket) -> None:
+        if self._failure is not None:
+            raise self._failure
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        loop.add_reader(source, self._wake)
+        try:
+            await self._waiting
+        finally:
+            loop.remove_reader(source)
+            self._waiting = None
+
+    async def _ending(self) -> None:
+        """The child hung up; its end is on the way and says why."""
+        if self._failure is not None:
+            raise self._failure
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _map_ids(self, pid: int, uid: int) -> None:
+        """Gives the child, which waits in a user namespace of its own, the one id it may be."""
+        try:
+            for kind in ("gid_map", "uid_map"):
+                Path(f"/proc/{pid}/{kind}").write_text(f"{uid} {uid} 1\n")
+        except OSError as error:
+            raise ProcessStartError(f"its user id can't be mapped: {error.strerror}") from error
