@@ -97,7 +97,7 @@ class Admission:
         self._journal, self._base = place(holder)
         self._freed = [(node, node._parent) for node in freed if kind_of_node(node) is not None]
         self._remember = remember
-        self._seen: dict[int, str] = {}
+        self._seen: dict[int, tuple[str, Any]] = {}  # holds them, or an id could come twice
         self._open: set[int] = set()
         self._moves: list[tuple[Any, Any, str | int, Shape | None]] = []
         self._sources: list[Any] = []
@@ -126,7 +126,7 @@ class Admission:
         return self.take(value, at, at, shape)
 
     def finish(self, stored: list[Any], *, special: bool) -> list[Any]:
-        """Makes it true; returns the payloads of `stored`."""
+        """Writes `stored` as payloads and makes it true."""
         try:
             payloads = [payload_of(value, special=special) for value in stored]
             for payload in payloads:
@@ -135,6 +135,11 @@ class Admission:
         except BaseException:
             self._undo()
             raise
+        self.commit()
+        return payloads
+
+    def commit(self) -> None:
+        """Makes it true: what was taken belongs to the tree from here on."""
         for node, parent, key, inner in self._moves:
             node._parent, node._key = parent, key
             if inner is not None or hasattr(node, "_shape"):
@@ -142,7 +147,6 @@ class Admission:
         if self._journal is not None:
             for node in self._sources:
                 self._journal.remember_source(node)
-        return payloads
 
     def _undo(self) -> None:
         for node, parent in self._freed:
@@ -179,8 +183,9 @@ class Admission:
             raise StateAliasError(path, "it would contain itself")
         source = getattr(value, "_source", None)
         for known in (value, source):
-            if known is not None and (first := self._seen.setdefault(id(known), path)) is not path:
-                raise StateAliasError(path, f"the same container is also at {first}; {_COPY_IT}")
+            if known is not None and id(known) in self._seen:
+                raise StateAliasError(path, f"the same container is also at {self._seen[id(known)][0]}; {_COPY_IT}")
+            self._seen[id(known)] = (path, known)
         self._open.add(id(value))
 
     def _refuse_known_source(self, value: Any, path: str) -> None:

@@ -163,6 +163,7 @@ def restored(model: type[StateT], data: dict[str, Any]) -> StateT:
     for name, value in data.items():
         shape = model._shapes.get(name)
         state.__dict__[name] = admission.take_item(name, _typed(value, shape), shape)
+    admission.commit()
     return state
 
 
