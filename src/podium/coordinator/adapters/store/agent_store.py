@@ -36,7 +36,7 @@ from podium.coordinator.adapters.store.records import (
     StateRow,
     StoreOptions,
 )
-from podium.coordinator.adapters.store.recovery import recover
+from podium.coordinator.adapters.store.recovery import recover, refuse_orphaned_messages, refuse_orphaned_state
 from podium.coordinator.adapters.store.states import PACK_FROM_BYTES, read_state
 from podium.coordinator.adapters.store.validation import validate_files
 from podium.wire.envelope import EventRow
@@ -96,14 +96,17 @@ class AgentStore:
         """Opens an agent's databases, made when they are not there, and sets right what a crash left.
 
         Raises:
-            StoreDamagedError: a file is damaged or another agent's.
+            StoreDamagedError: a file is damaged, missing beside the others, or another agent's.
             StoreTooNewError: a newer release wrote a file.
             StoreError: a file can't be made, opened or written.
         """
         files: dict[Kind, Database] = {}
         try:
+            refuse_orphaned_messages(agent_directory)
             for kind in KINDS:
                 files[kind] = open_file(kind, agent_directory)
+                if kind is STATE:
+                    refuse_orphaned_state(files[STATE], agent_directory)
             return cls(files, agent_id, clock, options or StoreOptions())
         except BaseException:  # an open connection would keep descriptors and a lock
             for database in files.values():

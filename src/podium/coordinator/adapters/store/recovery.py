@@ -1,10 +1,11 @@
 """What opening a store sets right: batches that a crash cut between the two commits, and a first opening."""
 
 import logging
+from pathlib import Path
 from typing import Final
 
 from podium.coordinator.adapters.store.batch import Heads
-from podium.coordinator.adapters.store.database import Change, Database
+from podium.coordinator.adapters.store.database import MESSAGES, STATE, Change, Database
 from podium.coordinator.adapters.store.errors import StoreDamagedError
 from podium.coordinator.adapters.store.records import no_fault
 
@@ -15,6 +16,28 @@ _FIRST_MARK: Final = (
 )
 _SET_MARK: Final = "UPDATE mark SET state_version = ?, state_schema = ?"
 _SCHEMA_AT: Final = "SELECT schema FROM snapshot WHERE version <= ? ORDER BY version DESC LIMIT 1"
+
+
+def refuse_orphaned_messages(agent_directory: Path) -> None:
+    """A crash never leaves messages.db alone, for state.db is made first: somebody removed state.db. Making a new one
+    would silently begin the agent's state anew.
+
+    Raises:
+        StoreDamagedError: so it is.
+    """
+    if (agent_directory / MESSAGES.path).exists() and not (agent_directory / STATE.path).exists():
+        raise StoreDamagedError(STATE.name, f"{STATE.path} is missing beside {MESSAGES.path}")
+
+
+def refuse_orphaned_state(state: Database, agent_directory: Path) -> None:
+    """A crash leaves state.db alone only while it is empty: else somebody removed messages.db. Making a new one would
+    take every change of the state for one that was never committed.
+
+    Raises:
+        StoreDamagedError: so it is.
+    """
+    if not (agent_directory / MESSAGES.path).exists() and state.value("SELECT count(*) FROM delta"):
+        raise StoreDamagedError(MESSAGES.name, f"{MESSAGES.path} is missing beside {STATE.path}")
 
 
 def recover(state: Database, messages: Database, agent_id: str) -> Heads:

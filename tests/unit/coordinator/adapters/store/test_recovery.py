@@ -102,6 +102,26 @@ def test_a_directory_of_another_agent_is_refused(directory: Path, clock: ManualC
         AgentStore.open(directory, "agt-2", clock)
 
 
+@pytest.mark.parametrize("name", ["state", "messages"])
+def test_a_database_that_is_missing_beside_the_other_is_not_made_anew(
+    directory: Path, clock: ManualClock, name: str
+) -> None:
+    counting(directory, clock).close()
+    (directory / FILES[name]).unlink()
+    for _ in range(2):
+        with pytest.raises(StoreDamagedError, match=f"{FILES[name]} is missing beside") as caught:
+            AgentStore.open(directory, AGENT, clock)
+        assert caught.value.database == name
+    assert not (directory / FILES[name]).exists()
+
+
+def test_a_crash_between_making_the_databases_is_gone_over(directory: Path, opened: Opened) -> None:
+    opened().close()
+    (directory / FILES["messages"]).unlink()
+    (directory / FILES["logs"]).unlink()
+    assert opened().validate() == []
+
+
 def test_a_half_made_database_is_made_again(directory: Path, opened: Opened) -> None:
     for path in FILES.values():
         (directory / path).parent.mkdir(parents=True)
