@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 GRACE_SECONDS: Final = 5.0
 """How long running requests may take to finish at the end."""
 
+STOP_SECONDS: Final = 25.0
+"""How long agents may take together to come to rest at the end; those that don't are killed."""
+
 READY_CHECK_SECONDS: Final = 2.0
 """How long a dependency may take to say that it can be used."""
 
@@ -73,10 +76,14 @@ class Coordinator:
         _log.info("coordinator_started", extra={"coordinator_id": self._parts.coordinator_id, "url": self._url})
         return port
 
-    async def stop(self) -> None:
-        """Ends everything gracefully, in bounded time: agents, connections, requests, databases."""
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Ends everything: agents gracefully, but within `seconds`; then connections, requests, databases."""
         _log.info("coordinator_stops", extra={"coordinator_id": self._parts.coordinator_id})
-        await self.supervisor.put_down()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.supervisor.put_down()
+        except TimeoutError:
+            _log.warning("agents_not_at_rest", extra={"seconds": seconds})
         await self._app.close()
         await self._upgrades.close()
         await self._server.stop(GRACE_SECONDS)

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import signal
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import msgspec
 from podium.base.clock import Clock, SystemClock
 from podium.base.discovery import CoordinatorRecord
 from podium.base.discovery.memory import MemoryDiscovery
+from podium.base.sealing import Sealer
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.catalog import Catalog
@@ -117,7 +117,9 @@ class ScriptedAgent:
 
     def emit(self, message_id: str, event: str, content: Any = None) -> None:
         """An event of a turn."""
-        self.say(StreamUpdate(message_id=message_id, element=Element(event, msgspec.Raw(msgspec.json.encode(content or {})))))
+        self.say(
+            StreamUpdate(message_id=message_id, element=Element(event, msgspec.Raw(msgspec.json.encode(content or {}))))
+        )
 
     def answer(self, message: Message, text: str) -> None:
         """A whole answer, and the end of the turn."""
@@ -231,9 +233,7 @@ class ReadyDeployments:
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
 
-    async def ensure(
-        self, deployment: Deployment, progress: Callable[[str], None] | None = None
-    ) -> PreparedDeployment:
+    async def ensure(self, deployment: Deployment, progress: Callable[[str], None] | None = None) -> PreparedDeployment:
         return PreparedDeployment(deployment, self.manifest, Path("/nowhere"), Path("/nowhere/python"))
 
     async def close(self) -> None:
@@ -266,7 +266,9 @@ class PlainWorkspaces:
 def counted_ids() -> Callable[[Kind], str]:
     """Ids that count, so that conversations can be compared."""
     numbers = itertools.count(1)
-    return lambda kind: f"{kind}-{next(numbers):016d}".replace("0", "a").replace("1", "b").replace("8", "c").replace("9", "d")
+    return lambda kind: (
+        f"{kind}-{next(numbers):016d}".replace("0", "a").replace("1", "b").replace("8", "c").replace("9", "d")
+    )
 
 
 @dataclass
@@ -296,12 +298,11 @@ class House:
             workspaces=PlainWorkspaces(self.directory / "agents"),
             deployments=ReadyDeployments(self.manifest),
             catalog=Catalog.open(self.directory / "coordinator"),
-            vault=Vault("secret"),
+            vault=Vault(Sealer("a secret of the tests")),
             discovery=self.discovery,
             directory=self.directory / "agents",
             capacity=self.capacity,
             timings=self.timings,
-            counters=Counter(),
         )
         tasks = TaskOwner("coordinator")
         announcer = Announcer(self.discovery, self._describe, lambda gone: self.supervisor.leases_lost(gone))

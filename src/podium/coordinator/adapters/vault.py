@@ -1,22 +1,8 @@
-"""Keeps what instances were given in secret from whoever reads the catalog's file: sealed with an AEAD, bound to the instance.
-
-A box is 12 random bytes (the nonce), then ChaCha20-Poly1305 of the JSON `{environment, secrets}` with the instance id as
-associated data. The key is the SHA-256 of a label and the coordinator's secret.
-"""
-
-import hashlib
-import os
+"""What instances were given in secret, sealed before the catalog keeps it and bound to the instance it was given to."""
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-_LABEL = b"podium catalog 1\0"
-_NONCE_BYTES = 12
-
-
-class VaultError(Exception):
-    """A box can't be opened: it was sealed under another secret, for another instance, or it is damaged."""
+from podium.base.sealing import Sealer
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -27,28 +13,22 @@ class Given(msgspec.Struct, frozen=True):
 
 
 class Vault:
-    """Seals and opens boxes under one secret, and opens those sealed under older ones."""
+    """Seals and opens what instances were given."""
 
-    def __init__(self, secret: str, previous: tuple[str, ...] = ()) -> None:
-        self._boxes = [
-            ChaCha20Poly1305(hashlib.sha256(_LABEL + each.encode()).digest()) for each in (secret, *previous)
-        ]
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
 
     def seal(self, instance_id: str, given: Given) -> bytes:
         """The box for an instance."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._boxes[0].encrypt(nonce, msgspec.json.encode(given), instance_id.encode())
+        return self._sealer.seal(msgspec.json.encode(given).decode(), (_LABEL, instance_id)).encode()
 
     def open(self, instance_id: str, box: bytes) -> Given:
         """What is in the box.
 
         Raises:
-            VaultError: it does not open.
+            SealingError: it does not open.
         """
-        for key in self._boxes:
-            try:
-                data = key.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], instance_id.encode())
-            except (InvalidTag, ValueError):
-                continue
-            return msgspec.json.decode(data, type=Given)
-        raise VaultError(f"the secrets of {instance_id} can't be opened with the secret of this coordinator")
+        return msgspec.json.decode(self._sealer.open(box.decode(), (_LABEL, instance_id)), type=Given)
+
+
+_LABEL = "instance"

@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from podium.base.http import Answer, Call
+from podium.base.metrics import CONTENT_TYPE
 from podium.coordinator.supervisor.supervisor import Supervisor
 from podium.wire.rest import Health, Load, Ready
 from podium.wire.status import InstanceStatus
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Check = Callable[[], Awaitable[None]]
 
@@ -20,6 +19,7 @@ class Host:
         self, supervisor: Supervisor, version: str, load: Callable[[], Load], checks: dict[str, Check]
     ) -> None:
         self._supervisor = supervisor
+        self._metrics = supervisor.parts.metrics
         self._version = version
         self._load = load
         self._checks = checks
@@ -37,7 +37,9 @@ class Host:
 
     async def get_metrics(self, call: Call) -> Answer:
         """Counters and gauges in the Prometheus text format."""
-        return Answer(200, self._metrics().encode(), content_type=METRICS_TYPE)
+        for status, count in self._by_status().items():
+            self._metrics.set("instances", count, status=status.value)
+        return Answer(200, self._metrics.page().encode(), content_type=CONTENT_TYPE)
 
     async def get_status(self, call: Call) -> dict[str, Any]:
         """Agents, resources, isolation, version."""
@@ -64,15 +66,6 @@ class Host:
         for instance in self._supervisor.instances.values():
             counts[instance.status] += 1
         return counts
-
-    def _metrics(self) -> str:
-        lines = ["# TYPE podium_instances gauge"]
-        lines += [f'podium_instances{{status="{status}"}} {count}' for status, count in self._by_status().items()]
-        followers = sum(len(instance.audience) for instance in self._supervisor.instances.values())
-        lines += ["# TYPE podium_followers gauge", f"podium_followers {followers}"]
-        for name, count in sorted(self._supervisor.parts.counters.items()):
-            lines += [f"# TYPE podium_{name} counter", f"podium_{name} {count}"]
-        return "\n".join(lines) + "\n"
 
 
 async def _passes(check: Check) -> bool:

@@ -68,7 +68,7 @@ class StreamConnection:
 
     def opened(self) -> None:
         """Joins the instance's audience, or says why not."""
-        self._supervisor.parts.counters["connections_total"] += 1
+        self._supervisor.parts.metrics.add("connections_total")
         try:
             instance = self._find()
             self._attach(instance)
@@ -234,7 +234,7 @@ class StreamConnection:
             self._sent_seq = self._unsent.popleft()[1]
         behind = self._unsent[-1][1] - self._sent_seq if self._unsent else 0
         if unsent > SLOW_CONSUMER_MAX_BYTES or behind > SLOW_CONSUMER_MAX_EVENTS:
-            self._supervisor.parts.counters["slow_consumers_total"] += 1
+            self._supervisor.parts.metrics.add("slow_consumers_total")
             if self._instance is not None:
                 self._instance.audience.leave(self)
             self._live = False

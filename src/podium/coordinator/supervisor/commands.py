@@ -77,7 +77,7 @@ class Commands:
                 instance.turns.ask_end(step, Ending.CANCELLED)
             instance.turns.go_on(step, row)
             instance.settle(step)
-        instance.around.counters["messages_total"] += 1
+        instance.around.metrics.add("messages_total")
         instance.life.wake_if_wanted()
         return ack
 

@@ -1,7 +1,6 @@
 """What is known of an instance beside what runs, and what all instances of a host share."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 
 from podium.base.clock import Clock
 from podium.base.entropy import IdSource
+from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.store import AgentStore, StoreOptions
 from podium.coordinator.adapters.timers import Timers
@@ -89,5 +89,5 @@ class Surroundings:
     """The runtime layer of the configuration as last read."""
     store_options: StoreOptions = StoreOptions()
     timings: Timings = Timings()
-    counters: Counter[str] = field(default_factory=Counter)
+    metrics: Metrics = field(default_factory=Metrics)
     """Counts for `/metrics`, by name."""

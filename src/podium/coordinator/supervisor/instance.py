@@ -211,7 +211,8 @@ class Instance:
         if step.batch.logs:
             for news in self.log_news:
                 news.set()
-        self.around.counters["events_total"] += len(step.batch.events)
+        self.around.metrics.add("events_total", len(step.batch.events))
+        self.around.metrics.add("batches_total")
         if step.to_agent:
             self.life.send(b"".join(step.to_agent))
         for effect in step.after:

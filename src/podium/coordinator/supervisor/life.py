@@ -248,7 +248,7 @@ class Life:
     def link_broken(self, link: AgentLink, why: str) -> None:
         """The agent broke the protocol."""
         if link is self._link:
-            self._instance.around.counters["agents_misbehaved_total"] += 1
+            self._instance.around.metrics.add("agents_misbehaved_total")
             self.kill(f"the agent broke the protocol of its link: {why}")
 
     def lines_printed(self, link: AgentLink, stream: Stream, lines: list[str]) -> None:
@@ -476,7 +476,7 @@ class Life:
             return False
         self._history = decision.history
         self.restarts += 1
-        instance.around.counters["restarts_total"] += 1
+        instance.around.metrics.add("restarts_total")
         _log.warning("agent_restarts", extra={"instance_id": instance.facts.instance_id, "why": why})
         with instance.step() as step:
             instance.note(step, "error", f"{why}; it is started again in {decision.wait:g} s")

@@ -5,9 +5,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from podium.base.discovery import DiscoveryUnavailableError
+from podium.base.sealing import SealingError
 from podium.coordinator.adapters.catalog import InstanceEntry
 from podium.coordinator.adapters.store import StoreError
-from podium.coordinator.adapters.vault import VaultError
 from podium.coordinator.domain.lifecycle import Change
 from podium.coordinator.supervisor.instance import Instance
 from podium.wire.errors import PodiumError
@@ -33,7 +33,7 @@ class Recovery:
                 continue
             try:
                 instance = await self._bring_back(entry)
-            except (StoreError, VaultError, PodiumError) as error:
+            except (StoreError, SealingError, PodiumError) as error:
                 _log.error("not_recovered", extra={"instance_id": entry.instance_id, "error": str(error)})
                 continue
             if instance is not None:

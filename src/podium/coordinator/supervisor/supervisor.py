@@ -4,7 +4,6 @@ after a restart of the coordinator in `recovery`."""
 import asyncio
 import logging
 import shutil
-from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from podium.base.clock import Clock
 from podium.base.discovery import Discovery, DiscoveryUnavailableError, InstanceRecord
 from podium.base.discovery.port import CHANNEL_CONFIG
 from podium.base.entropy import IdSource
+from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.catalog import Catalog, InstanceEntry
@@ -43,16 +43,15 @@ _log = logging.getLogger(__name__)
 DRAIN_SECONDS: Final = 60.0
 """How long a drain waits for running turns before it ends their processes; they are run again elsewhere or later."""
 
-STARTS_AT_ONCE: Final = 16
-"""Processes started at the same time: more would only make each slower."""
-
 
 @dataclass(frozen=True)
 class Capacity:
     """How much this host takes. `memory` in bytes, 0 = no limit."""
 
-    agents: int = 1_000
+    agents: int = 2_000
     memory: int = 0
+    starts: int = 16
+    """Processes started at the same time: more would only make each slower."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Parts:
     capacity: Capacity = Capacity()
     timings: Timings = Timings()
     store_options: StoreOptions = StoreOptions()
-    counters: Counter[str] = field(default_factory=Counter)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 class Supervisor:
@@ -101,12 +100,12 @@ class Supervisor:
             save=self._save,
             save_config=self._save_config,
             retire=self._retire,
-            starts=asyncio.Semaphore(STARTS_AT_ONCE),
+            starts=asyncio.Semaphore(parts.capacity.starts),
             status_changed=self._status_changed,
             runtime_config=lambda: self._runtime,
             store_options=parts.store_options,
             timings=parts.timings,
-            counters=parts.counters,
+            metrics=parts.metrics,
         )
         self.births = Births(self)
 
@@ -314,7 +313,7 @@ class Supervisor:
 
     def report_unprepared(self, deployment_id: str, error: PodiumError) -> None:
         """A deployment could not be prepared ahead of time; creating an instance of it will say so again."""
-        self.parts.counters["deployments_unprepared_total"] += 1
+        self.parts.metrics.add("deployments_unprepared_total")
         _log.warning("deployment_unprepared", extra={"deployment_id": deployment_id, "error": str(error)})
 
     # ── leases, configuration ───────────────────────────────────────────────────────────────────────────────
@@ -375,7 +374,7 @@ class Supervisor:
         """The facts the catalog has; without the secrets when they are not needed.
 
         Raises:
-            VaultError: the secrets can't be opened.
+            SealingError: the secrets can't be opened.
         """
         agent = self.parts.catalog.agent(entry.agent_id)
         facts = Facts(

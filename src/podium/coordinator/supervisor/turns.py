@@ -170,7 +170,7 @@ class Turns:
         )
         step.batch.checkpoint(entry.turn_id, seq, heads.version, iteration)
         step.batch.finish_turn(entry.message_id, how.outcome, how.stop_reason)
-        instance.around.counters["turns_total"] += 1
+        instance.around.metrics.add("turns_total")
         step.after.append(lambda: self._release(entry.turn_id))
 
     def _streamed(self, step: Step, turn_id: str) -> str:

@@ -133,7 +133,7 @@ class Voice:
         return running.entry.turn_id
 
     def _refuse(self, step: Step, name: str, why: str) -> None:
-        self._instance.around.counters["events_refused_total"] += 1
+        self._instance.around.metrics.add("events_refused_total")
         self._instance.note(step, "warning", f"the event {name[:80]!r} was dropped: {why[:500]}")
         _log.warning("event_refused", extra={"instance_id": self._instance.facts.instance_id, "event": name[:80]})
 

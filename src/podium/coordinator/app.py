@@ -1,0 +1,98 @@
+"""The coordinator as a daemon: parts put together from the settings, served, and taken apart in order."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import uvloop
+
+from podium.base.clock import SystemClock
+from podium.base.discovery import Discovery
+from podium.base.entropy import random_id
+from podium.base.logs import dump_on_signal, set_up_logging
+from podium.base.objects import ObjectStore
+from podium.base.sealing import Sealer
+from podium.base.settings import CoordinatorSettings, host_memory, open_discovery, open_objects
+from podium.coordinator.adapters.catalog import Catalog
+from podium.coordinator.adapters.deployments import LocalDeployments
+from podium.coordinator.adapters.processes import HostSettings, IsolationUnavailableError, LocalProcessHost
+from podium.coordinator.adapters.store import StoreOptions
+from podium.coordinator.adapters.vault import Vault
+from podium.coordinator.adapters.workspaces import DirectoryWorkspaces
+from podium.coordinator.service import Address, Coordinator
+from podium.coordinator.supervisor.facts import Timings
+from podium.coordinator.supervisor.supervisor import Capacity, Parts
+
+_log = logging.getLogger(__name__)
+
+UNAVAILABLE_EXIT = 69
+"""Exit code when the host can't give what was asked for (`EX_UNAVAILABLE` of sysexits)."""
+
+
+def run(settings: CoordinatorSettings) -> None:
+    """Runs a coordinator until SIGTERM or SIGINT."""
+    set_up_logging(settings.log_level, settings.log_format)
+    try:
+        uvloop.run(_serve(settings))
+    except IsolationUnavailableError as error:
+        _log.error("isolation_unavailable", extra={"reason": str(error)})
+        sys.exit(UNAVAILABLE_EXIT)
+
+
+def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: ObjectStore) -> Parts:
+    """The parts as the settings want them. Probes what isolation the host can give: some tens of milliseconds.
+
+    Raises:
+        IsolationUnavailableError: the isolation asked for can't be had.
+        StoreError: the catalog can't be opened.
+    """
+    assert settings.secrets_key is not None, "checked when the settings were read"
+    previous = settings.secrets_key_previous.reveal() if settings.secrets_key_previous else None
+    memory = settings.memory_limit if settings.memory_limit is not None else host_memory()
+    return Parts(
+        coordinator_id=settings.name,
+        clock=SystemClock(),
+        new_id=random_id,
+        processes=LocalProcessHost(
+            HostSettings(data=settings.data, isolation=settings.isolation, starts_in_flight=settings.starts_at_once)
+        ),
+        workspaces=DirectoryWorkspaces(settings.data / "agents"),
+        deployments=LocalDeployments(settings, objects),
+        catalog=Catalog.open(settings.data / "coordinator"),
+        vault=Vault(Sealer(settings.secrets_key.reveal(), previous)),
+        discovery=discovery,
+        directory=settings.data / "agents",
+        capacity=Capacity(settings.agents_limit, memory, settings.starts_at_once),
+        timings=Timings(
+            ready=settings.ready_seconds, shutdown=settings.shutdown_seconds, terminate=settings.terminate_seconds
+        ),
+        store_options=StoreOptions(log_max_bytes=settings.log_bytes_max),
+    )
+
+
+async def _serve(settings: CoordinatorSettings) -> None:
+    loop = asyncio.get_running_loop()
+    dump_on_signal(loop)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    assert settings.cluster_key is not None, "checked when the settings were read"
+    address = Address(settings.cluster_key.reveal(), settings.host, settings.port, settings.url or "", _version())
+    async with contextlib.AsyncExitStack() as closing:
+        discovery, objects = open_discovery(settings), open_objects(settings)
+        closing.push_async_callback(discovery.close)
+        closing.push_async_callback(objects.close)
+        coordinator = Coordinator(parts_of(settings, discovery, objects), address)
+        closing.push_async_callback(coordinator.stop, settings.stop_seconds)
+        await coordinator.start()
+        await stopping.wait()
+
+
+def _version() -> str:
+    try:
+        return version("podium")
+    except PackageNotFoundError:
+        return "0"
