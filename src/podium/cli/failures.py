@@ -102,7 +102,7 @@ def _tell(failure: Failure, error: BaseException) -> None:
     for field in failure.errors or []:
         click.echo(f"  {field.loc}: {field.msg}", err=True)
     if failure.logs:
-        click.echo("last lines of the agent's log:", err=True)
+        click.echo("last lines of the log:", err=True)
         for line in failure.logs:
             click.echo(f"  {line}", err=True)
 

@@ -48,9 +48,7 @@ def test_people_are_told_what_broke_and_what_the_agent_wrote(capsys: pytest.Capt
         ErrorCode.AGENT_START_FAILED, "on_init raised", errors=[FieldError("body.x", "wrong")], logs=["Traceback"]
     )
     report(error, as_json=False)
-    assert capsys.readouterr().err == (
-        "error: on_init raised\n  body.x: wrong\nlast lines of the agent's log:\n  Traceback\n"
-    )
+    assert capsys.readouterr().err == ("error: on_init raised\n  body.x: wrong\nlast lines of the log:\n  Traceback\n")
 
 
 def test_programs_are_told_in_json(capsys: pytest.CaptureFixture[str]) -> None:

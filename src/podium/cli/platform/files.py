@@ -1,14 +1,14 @@
 """Files of the data directory: keys, the address, and the lock that lets one `podium up` use it.
 
 ```
-<data>/            0700
+<data>/            0711: agents run under other user ids and must reach their workspaces, but may not look around
   up.lock          held by the running `podium up`; its pid
   address          where the gateway is reached, one line
   dev-key          key of tenant `dev`, 0600
   admin-key        admin key, 0600
   cluster-key      shared by gateway and coordinator, 0600
   secrets-key      seals secrets at rest, 0600; without it they are lost
-  log/             what the daemons write
+  log/             what the daemons write, 0700
 ```
 """
 
@@ -35,13 +35,13 @@ def make_secret(prefix: str = "") -> str:
 
 
 def make_data(data: Path) -> None:
-    """Makes the data directory, closed to others.
+    """Makes the data directory; others may pass through it and not list it.
 
     Raises:
         ConfigurationError: it can't be made or written.
     """
     try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        data.mkdir(parents=True, exist_ok=True, mode=0o711)
         (data / "log").mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigurationError(f"the data directory {data} can't be used: {error.strerror}") from error

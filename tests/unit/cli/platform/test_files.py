@@ -33,9 +33,10 @@ def test_a_private_file_is_replaced_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["key"]
 
 
-def test_the_data_directory_is_closed_to_others(tmp_path: Path) -> None:
+def test_others_may_pass_through_the_data_directory_but_see_nothing_in_it(tmp_path: Path) -> None:
     make_data(tmp_path / "a" / "b")
-    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o711
+    assert stat.S_IMODE((tmp_path / "a" / "b" / "log").stat().st_mode) == 0o700
 
 
 def test_a_data_directory_that_is_a_file_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
