@@ -25,14 +25,16 @@ class TaskOwner:
         self._failure: asyncio.Future[None] | None = None
         self._closing = False
 
-    def start(self, work: Coroutine[Any, Any, _T], name: str, *, critical: bool = False) -> asyncio.Task[_T]:
-        """Starts `work` as a task named `{owner}:{name}`."""
+    def start(
+        self, work: Coroutine[Any, Any, _T], name: str, *, critical: bool = False, awaited: bool = False
+    ) -> asyncio.Task[_T]:
+        """Starts `work` as a task named `{owner}:{name}`. `awaited`: its failure is seen by who awaits it, and not logged."""
         if self._closing:
             work.close()
             raise RuntimeError(f"{self.name} is closing; {name} can't be started")
         task = asyncio.get_running_loop().create_task(work, name=f"{self.name}:{name}")  # noqa: TID251 - the one place
         self._tasks.add(task)
-        task.add_done_callback(self._critical_done if critical else self._done)
+        task.add_done_callback(self._critical_done if critical else self._awaited_done if awaited else self._done)
         return task
 
     def __len__(self) -> int:
@@ -60,6 +62,11 @@ class TaskOwner:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("task_failed", extra={"task": task.get_name()}, exc_info=error)
+
+    def _awaited_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: nobody may be left to await it
 
     def _critical_done(self, task: asyncio.Task[Any]) -> None:
         self._done(task)
