@@ -10,6 +10,7 @@ somebody is subscribed.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import sqlite3
@@ -36,7 +37,7 @@ from podium.base.discovery.port import (
 )
 from podium.base.discovery.rules import new_claim
 from podium.base.discovery.subscription import Subscribers
-from podium.base.sqlite import open_database, read_migrations, transaction
+from podium.base.sqlite import DatabaseFileError, open_database, read_migrations, transaction
 
 APPLICATION_ID: Final = 0x506F6431
 """Marks the file as ours ("Pod1")."""
@@ -85,17 +86,18 @@ class EmbeddedDiscovery:
         Raises:
             DiscoveryUnavailableError: the file can't be opened or is not ours; the reason names it.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            migrations = read_migrations(_SCHEMA)
-            writer = open_database(path, application_id=APPLICATION_ID, migrations=migrations)
-            with transaction(writer):
-                statements.enter_host(writer, host_boot_id() if boot_id is None else boot_id)
-            reader = open_database(path, application_id=APPLICATION_ID, migrations=migrations)
-            reader.execute("PRAGMA query_only = ON").close()
-        except (OSError, sqlite3.Error) as error:
-            raise DiscoveryUnavailableError(f"{path}: {error}") from error
+        with contextlib.ExitStack() as opened:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                writer = opened.enter_context(contextlib.closing(_connect(path)))
+                with transaction(writer):
+                    statements.enter_host(writer, host_boot_id() if boot_id is None else boot_id)
+                reader = opened.enter_context(contextlib.closing(_connect(path)))
+                reader.execute("PRAGMA query_only = ON").close()
+            except (OSError, sqlite3.Error, DatabaseFileError) as error:
+                raise DiscoveryUnavailableError(f"{path}: {error}") from error
+            opened.pop_all()
         return cls(reader, writer, clock)
 
     # ── how a question is asked ──────────────────────────────────────────────────────────────────────────────
@@ -321,6 +323,10 @@ class EmbeddedDiscovery:
         await loop.run_in_executor(self._thread, self._writer.close)
         self._reader.close()
         self._thread.shutdown(wait=True)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return open_database(path, application_id=APPLICATION_ID, migrations=read_migrations(_SCHEMA))
 
 
 def _change_counter(reader: sqlite3.Connection) -> int:
