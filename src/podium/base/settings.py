@@ -120,9 +120,6 @@ class CoordinatorSettings(_Shared):
     template_idle_seconds: float = setting(
         "TEMPLATE_IDLE", seconds, "10m", "a template without instances is ended after this"
     )
-    journal_events_max: int = setting(
-        "JOURNAL_EVENTS", int, "0", "newest events a journal keeps; 0: all. Resuming before them closes with 4410"
-    )
     log_bytes_max: int = setting("AGENT_LOG_SIZE", size, "50MiB", "size of an agent's log; the oldest records go first")
     deployments_cache: int = setting(
         "DEPLOYMENTS_CACHE", size, "20GiB", "unpacked deployments kept on this host; least recently used go first"
@@ -142,8 +139,6 @@ class CoordinatorSettings(_Shared):
     def problems(self) -> list[str]:
         """Every mistake that is not one of a single variable."""
         found = self.shared_problems()
-        if self.journal_events_max < 0:
-            found.append("JOURNAL_EVENTS must not be negative")
         return found
 
 

@@ -63,9 +63,8 @@ class LocalDeployments:
             return known
         task = self._making.get(key)
         if task is None:
-            task = self._making[key] = self._tasks.start(
-                self._ensure(deployment, progress or _silent), f"prepare {key}"
-            )
+            work = self._ensure(deployment, progress or _silent)
+            task = self._making[key] = self._tasks.start(work, f"prepare {key}", awaited=True)
             task.add_done_callback(lambda _: self._making.pop(key, None))
         return await asyncio.shield(task)
 
