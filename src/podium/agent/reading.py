@@ -22,6 +22,7 @@ class AgentLink(asyncio.Protocol):
         self._outbox: Outbox | None = None
         self.instance: Instance | None = None
         self.listen_to_logging = False
+        self.made: Callable[[Instance], None] = _nobody
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -83,8 +84,13 @@ class AgentLink(asyncio.Protocol):
         self.instance.ended.add_done_callback(self._instance_ended)
         if self.listen_to_logging:
             self.instance.listen_to_logging()
+        self.made(self.instance)
         self.instance.start()
 
     def _instance_ended(self, ended: "asyncio.Future[int]") -> None:
         if not self.ended.done():
             self.ended.set_result(ended.result())
+
+
+def _nobody(_: Instance) -> None:
+    """Default of `AgentLink.made`, which is told of the instance when `init` has come."""

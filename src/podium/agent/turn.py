@@ -10,7 +10,6 @@ from podium.wire.ids import ENTROPY_BYTES, make_id
 from podium.wire.link import Message, Origin
 
 if TYPE_CHECKING:
-
     from podium.agent.message import MessageHandle
     from podium.agent.tools import ToolCallHandle
 

@@ -110,7 +110,11 @@ def change_dict(lots: random.Random, target: dict[str, Any], make: Callable[[], 
     ]
     if target:
         present = lots.choice(list(target))
-        acts += [target.popitem, lambda: target.__delitem__(present), lambda: target.__setitem__(key, target.pop(present))]
+        acts += [
+            target.popitem,
+            lambda: target.__delitem__(present),
+            lambda: target.__setitem__(key, target.pop(present)),
+        ]
     lots.choice(acts)()
 
 
