@@ -26,8 +26,9 @@ from podium.cli.chat.transcript import Transcript
 from podium.cli.printer import colours_wanted
 from podium.cli.project import Project
 from podium.cli.upload import deploy
-from podium.client import ClientSettings, PodiumClient, PodiumConnection, PodiumEvent
+from podium.client import ClientSettings, PodiumClient, PodiumConnection, PodiumConnectionError, PodiumEvent
 from podium.wire.commands import Answer
+from podium.wire.errors import PodiumError
 from podium.wire.rest import InstanceCreate
 
 EXAMPLES = Path(__file__).parent
@@ -105,8 +106,8 @@ async def main() -> int:
         with tempfile.TemporaryDirectory(prefix="podium-demo-") as folder:
             os.chmod(folder, 0o711)  # agents run under user ids of their own and must reach their workspaces
             await play(stage, Path(folder))
-    except BrokenPromiseError as broken:
-        print(f"\nthe demo failed: {broken}", file=sys.stderr)
+    except (BrokenPromiseError, PodiumConnectionError, PodiumError, TimeoutError) as broken:
+        print(f"\nthe demo failed: {broken or type(broken).__name__}", file=sys.stderr)
         return 1
     stage.kept("nothing is left: no process, no file")
     return 0

@@ -76,15 +76,25 @@ def _user() -> Finding:
 
 
 def _isolation() -> Finding:
-    """The levels the coordinator would use here."""
+    """The level the coordinator would use here, and by which means."""
     try:
-        from podium.coordinator.adapters.processes import probe
+        from podium.coordinator.adapters.processes import probe_isolation
+        from podium.coordinator.adapters.processes.levels import choose
     except ImportError as error:
         return Finding("isolation", False, f"unknown: {error}", 'install the server: pip install "podium[server]"')
-    levels = [str(level) for level in probe()]
-    return Finding(
-        "isolation", "process" in levels, ", ".join(levels), "level `process` needs Linux with pidfd", needed=True
-    )
+    try:
+        facts = probe_isolation()
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        return Finding("isolation", False, f"could not be probed: {error}", needed=True)
+    plan = choose(None, facts, None)
+    means = {
+        "process trees in PID namespaces": bool(plan.namespaces),
+        "own user ids": bool(plan.identity),
+        "user namespaces": bool(plan.users),
+    }
+    found = f"{plan.level} ({', '.join(name for name, there in means.items() if there) or 'resource limits alone'})"
+    remedy = "; ".join(f"{what}: {why}" for what, why in facts.refusals.items())
+    return Finding("isolation", plan.level == "process" and bool(plan.namespaces), found, remedy)
 
 
 def _cgroups(mount: Path, own: Path) -> Finding:

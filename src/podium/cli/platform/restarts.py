@@ -1,5 +1,6 @@
 """When a daemon that died is started again. Pure."""
 
+import os
 import signal
 from typing import Final, NamedTuple
 
@@ -43,6 +44,8 @@ def after_death(failures: int, death: Death) -> Restart | GiveUp:
     """What follows a death that nobody asked for, after `failures` early deaths in a row before it."""
     if death.code == EXIT_CONFIGURATION:
         return GiveUp("its configuration is wrong")
+    if death.code == os.EX_UNAVAILABLE and not death.ever_ready:
+        return GiveUp("this host can't give what it needs")
     if death.lived >= STEADY_SECONDS or death.code == -signal.SIGKILL:
         # Killed from outside (a person, the kernel short of memory) says nothing about the daemon.
         return Restart(BACKOFF_SECONDS, 0)
