@@ -1,4 +1,5 @@
-"""Deployments on this host: looked up, fetched on demand, verified, unpacked, given their environment, once."""
+"""Deployments of this host: fetched, verified, unpacked and given an environment, once."""
 
-from podium.coordinator.adapters.deployments.local import DeploymentOptions as DeploymentOptions
-from podium.coordinator.adapters.deployments.local import LocalDeployments as LocalDeployments
+from podium.coordinator.adapters.deployments.local import LocalDeployments
+
+__all__ = ["LocalDeployments"]

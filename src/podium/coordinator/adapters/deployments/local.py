@@ -1,156 +1,193 @@
-"""`LocalDeployments`: the `Deployments` port over an object store and a directory of this host."""
+"""`Deployments` on this host: a memory in front of a disk in front of the registry."""
 
 import asyncio
-import hashlib
+import compileall
 import logging
+import os
+import platform
+import py_compile
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
-from podium.base.bundles import BundleRefusedError, unpack
-from podium.base.objects import ObjectMissingError, ObjectStore, ObjectStoreUnavailableError
+from podium.base.bundles import BundleRefusedError, check_manifest, unpack
+from podium.base.objects import ObjectStore
+from podium.base.settings import CoordinatorSettings
 from podium.base.tasks import TaskOwner
-from podium.coordinator.adapters.deployments.environment import make_environment, needs_environment
-from podium.coordinator.adapters.deployments.place import Place
+from podium.coordinator.adapters.deployments.environments import make_environment
+from podium.coordinator.adapters.deployments.fetching import bundle_key, fetch
+from podium.coordinator.adapters.deployments.layout import READY_NAME, Layout, Ready, disk_bytes
+from podium.coordinator.adapters.processes import HostSettings
+from podium.coordinator.adapters.processes.orphans import MARK_VARIABLE
 from podium.coordinator.domain.ports import PreparedDeployment
 from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.manifest import MANIFEST_NAME, Manifest, ManifestError, parse_manifest
 from podium.wire.rest import Deployment
-
-DOWNLOAD_TRIES: Final = 2
-"""A damaged download is deleted and tried once more."""
-
-MISSING: Final = "Deployment not found locally and S3 not configured"
-"""What is said of a deployment that is nowhere to be had."""
 
 _log = logging.getLogger(__name__)
 
+LOCK_SECONDS: Final = 900.0
+"""How long another process of this host may take to make a deployment before waiting for it is given up."""
 
-@dataclass(frozen=True)
-class DeploymentOptions:
-    """`environment`: first part of the keys in the store. `cache_bytes`: unpacked deployments kept. `make_seconds`: for one environment."""
+LOCK_POLL_SECONDS: Final = 0.05
+"""How often is looked whether it has."""
 
-    environment: str
-    cache_bytes: int
-    make_seconds: float
+Progress = Callable[[str], None]
 
 
 class LocalDeployments:
-    """A `Deployments`. `in_use` tells the deployment ids that must not be evicted."""
+    """A `Deployments`.
+
+    `in_use` tells which deployment ids must not be removed to make room; by default all that were asked for since the
+    coordinator started.
+    """
 
     def __init__(
-        self,
-        root: Path,
-        objects: ObjectStore | None,
-        options: DeploymentOptions,
-        in_use: Callable[[], frozenset[str]] = frozenset,
+        self, settings: CoordinatorSettings, objects: ObjectStore, in_use: Callable[[], Collection[str]] | None = None
     ) -> None:
-        self._place = Place(root)
-        self._place.clean()
+        self._settings = settings
         self._objects = objects
-        self._options = options
-        self._in_use = in_use
+        self._layout = Layout(settings.data / "deployments")
+        self._layout.prepare()
+        self._prepared: dict[str, PreparedDeployment] = {}
+        self._in_use = in_use or self._prepared.keys
         self._tasks = TaskOwner("deployments")
-        self._making: dict[str, asyncio.Task[PreparedDeployment]] = {}
-        self._known: dict[str, PreparedDeployment] = {}
+        self._making: dict[str, asyncio.Task[PreparedDeployment | PodiumError]] = {}
 
-    async def ensure(self, deployment: Deployment, progress: Callable[[str], None] | None = None) -> PreparedDeployment:
-        """See `Deployments`. A waiter that is cancelled does not end the work others wait for."""
-        key = deployment.deployment_id
-        known = self._known.get(key)
-        if known is not None and known.directory.is_dir():
+    async def ensure(self, deployment: Deployment, progress: Progress | None = None) -> PreparedDeployment:
+        """The deployment, ready to start; a caller that goes away leaves the work to the others.
+
+        Raises:
+            PodiumError: see the port.
+        """
+        known = self._prepared.get(deployment.deployment_id)
+        if known is not None and known.python.exists():
+            self._touch(known)
             return known
-        task = self._making.get(key)
+        task = self._making.get(deployment.deployment_id)
         if task is None:
-            work = self._ensure(deployment, progress or _silent)
-            task = self._making[key] = self._tasks.start(work, f"prepare {key}", awaited=True)
-            task.add_done_callback(lambda _: self._making.pop(key, None))
-        return await asyncio.shield(task)
+            work = self._settle(deployment, progress or _silent)
+            task = self._tasks.start(work, f"ensure {deployment.deployment_id}")
+            self._making[deployment.deployment_id] = task
+            task.add_done_callback(lambda _: self._making.pop(deployment.deployment_id, None))
+        made = await asyncio.shield(task)
+        if isinstance(made, PodiumError):
+            raise made
+        return made
 
     async def close(self) -> None:
-        """See `Deployments`."""
+        """Stops what is under way; nothing half made stays."""
         await self._tasks.close()
 
-    async def _ensure(self, deployment: Deployment, progress: Callable[[str], None]) -> PreparedDeployment:
-        if self._place.ready(deployment) is None:
-            await self._make(deployment, progress)
-            in_use = self._in_use() | {deployment.deployment_id}
-            for gone in await asyncio.to_thread(self._place.evict, self._options.cache_bytes, in_use):
-                self._known.pop(gone, None)
-                _log.info("deployment_evicted", extra={"deployment_id": gone})
-        mark = self._place.ready(deployment)
-        if mark is None:
-            raise PodiumError(ErrorCode.INTERNAL, "the deployment was removed while it was prepared")
-        directory = self._place.of(deployment)
-        python = directory / "env" / "bin" / "python" if mark.has_environment else Path(sys.executable)
-        prepared = PreparedDeployment(deployment, self._place.manifest(deployment), directory / "bundle", python)
-        self._known[deployment.deployment_id] = prepared
+    # ── one deployment ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def _settle(self, deployment: Deployment, progress: Progress) -> PreparedDeployment | PodiumError:
+        """Its failure is a result: everyone who waits gets it, and nobody may be left."""
+        try:
+            prepared = self._look(deployment) or await self._make_alone(deployment, progress)
+        except PodiumError as error:
+            return error
+        except OSError as error:
+            _log.error("deployment_not_made", extra={"deployment_id": deployment.deployment_id}, exc_info=error)
+            return PodiumError(ErrorCode.INTERNAL, f"the host can't store the deployment: {error.strerror}")
+        self._prepared[deployment.deployment_id] = prepared
+        self._touch(prepared)
         return prepared
 
-    async def _make(self, deployment: Deployment, progress: Callable[[str], None]) -> None:
-        lock = self._place.locked(deployment)
-        await asyncio.to_thread(lock.__enter__)
+    def _look(self, deployment: Deployment) -> PreparedDeployment | None:
+        """The deployment as it lies on disk; None when it must be made."""
+        final = self._layout.final(deployment)
+        ready = self._layout.read_ready(final)
+        if ready is None or ready.checksum != deployment.checksum:
+            return None
+        if ready.has_environment and ready.python_version != platform.python_version():
+            return None
+        python = final / "env" / "bin" / "python" if ready.has_environment else Path(sys.executable)
         try:
-            if self._place.ready(deployment) is not None:
-                return  # another process made it while we waited
-            with self._place.scratch() as scratch:
-                progress("download")
-                archive = scratch / "bundle.tar.gz"
-                await self._download(deployment, archive)
-                progress("unpack")
-                bundle = scratch / "bundle"
-                bundle.mkdir(mode=0o755)
-                await asyncio.to_thread(_unpack, archive, bundle)
-                archive.unlink()
-                has_environment = deployment.runtime == "python" and needs_environment(bundle)
-                if has_environment:
-                    progress("environment")
-                    await make_environment(bundle, scratch / "env", self._options.make_seconds)
-                await asyncio.to_thread(self._publish, scratch, deployment, has_environment)
-        finally:
-            lock.__exit__(None, None, None)
+            manifest = parse_manifest((final / "bundle" / MANIFEST_NAME).read_bytes())
+        except (OSError, ManifestError):
+            return None
+        return PreparedDeployment(deployment, manifest, final / "bundle", python) if python.exists() else None
 
-    def _publish(self, scratch: Path, deployment: Deployment, has_environment: bool) -> None:
-        self._place.publish(scratch, deployment, has_environment=has_environment)
+    async def _make_alone(self, deployment: Deployment, progress: Progress) -> PreparedDeployment:
+        """Makes it, unless another process of this host does so first."""
+        async with asyncio.timeout(LOCK_SECONDS):
+            while (lock := self._layout.try_lock(deployment)) is None:
+                await asyncio.sleep(LOCK_POLL_SECONDS)
+        with lock:
+            made = self._look(deployment)
+            if made is None:
+                await self._make(deployment, progress)
+                made = self._look(deployment)
+            if made is None:
+                raise PodiumError(ErrorCode.INTERNAL, "the deployment can't be read back")
+        await asyncio.to_thread(self._make_room, deployment)
+        return made
 
-    async def _download(self, deployment: Deployment, archive: Path) -> None:
-        if self._objects is None:
-            raise PodiumError(ErrorCode.DEPLOYMENT_NOT_FOUND, MISSING)
-        kind, version = deployment.agent_type, deployment.version
-        key = f"{self._options.environment}/deployments/{kind}/{version}/{kind}-{version}.tar.gz"
-        for attempt in range(1, DOWNLOAD_TRIES + 1):
-            try:
-                with archive.open("wb") as file:
-                    found = await self._stream(self._objects, key, file)
-            except ObjectMissingError:
-                raise PodiumError(ErrorCode.DEPLOYMENT_NOT_FOUND, MISSING) from None
-            except ObjectStoreUnavailableError as error:
-                detail = "the registry can't be read now"
-                raise PodiumError(ErrorCode.REGISTRY_UNAVAILABLE, detail, retry_after=2.0) from error
-            if found == deployment.checksum:
+    async def _make(self, deployment: Deployment, progress: Progress) -> None:
+        making = self._layout.making(deployment)
+        try:
+            progress("download")
+            archive = making / "bundle.tar.gz"
+            await fetch(self._objects, bundle_key(self._settings.environment, deployment), deployment, archive)
+            progress("unpack")
+            await asyncio.to_thread(_unpack, archive, making / "bundle", deployment)
+            progress("environment")
+            mark = {MARK_VARIABLE: HostSettings(self._settings.data).mark}
+            seconds = self._settings.environment_seconds
+            has_environment = await make_environment(making / "bundle", making, seconds, mark)
+            size = await asyncio.to_thread(disk_bytes, making)
+            ready = Ready(deployment.checksum, size, has_environment, platform.python_version())
+            await asyncio.to_thread(self._layout.publish, making, self._layout.final(deployment), ready)
+            progress("ready")
+        except BaseException:  # whatever it was, cancellation too: nothing half made stays
+            self._layout.remove(making)
+            raise
+
+    # ── room ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _make_room(self, newest: Deployment) -> None:
+        """Removes the least recently used until the rest fits. Blocking."""
+        keep = {self._layout.final(newest)}
+        used = set(self._in_use())
+        keep |= {self._layout.final(p.deployment) for name, p in list(self._prepared.items()) if name in used}
+        present = sorted(self._layout.all(), key=lambda entry: entry[2])
+        total = sum(ready.disk_bytes for _, ready, _ in present)
+        for directory, ready, _ in present:
+            if total <= self._settings.deployments_cache:
                 return
-            archive.unlink()
-            _log.warning("download_damaged", extra={"deployment_id": deployment.deployment_id, "attempt": attempt})
-        raise PodiumError(
-            ErrorCode.CHECKSUM_MISMATCH, f"the registry's bytes are not those of {deployment.deployment_id}"
-        )
+            if directory not in keep:
+                self._layout.remove(directory)
+                total -= ready.disk_bytes
+                self._forget(directory)
+                _log.info("deployment_evicted", extra={"directory": directory.name, "bytes": ready.disk_bytes})
 
-    async def _stream(self, objects: ObjectStore, key: str, file: BinaryIO) -> str:
-        digest = hashlib.sha256()
-        async for chunk in objects.get(key):
-            digest.update(chunk)
-            await asyncio.to_thread(file.write, chunk)
-        return f"sha256:{digest.hexdigest()}"
+    def _forget(self, directory: Path) -> None:
+        for name, prepared in list(self._prepared.items()):
+            if prepared.directory.parent == directory:
+                self._prepared.pop(name, None)
+
+    def _touch(self, prepared: PreparedDeployment) -> None:
+        """Notes the use."""
+        os.utime(prepared.directory.parent / READY_NAME)
 
 
-def _unpack(archive: Path, bundle: Path) -> None:
+def _unpack(archive: Path, directory: Path, deployment: Deployment) -> Manifest:
+    """Unpacks and checks that it is what it is named; compiles its modules, since agents may not write there. Blocking."""
+    directory.mkdir(mode=0o755)
     with archive.open("rb") as file:
-        try:
-            unpack(file, bundle)
-        except OSError as error:
-            raise BundleRefusedError(f"it can't be unpacked here: {error.strerror}") from error
+        unpack(file, directory)
+    archive.unlink()
+    try:
+        manifest = parse_manifest((directory / MANIFEST_NAME).read_bytes())
+    except (OSError, ManifestError) as error:
+        raise BundleRefusedError(str(error), MANIFEST_NAME) from error
+    check_manifest(manifest, deployment.agent_type, deployment.version)
+    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    compileall.compile_dir(directory, quiet=2, invalidation_mode=mode)
+    return manifest
 
 
-def _silent(phase: str) -> None:
-    """Nobody wants to hear of the progress."""
+def _silent(_step: str) -> None:
+    return

@@ -1,6 +1,7 @@
 """The process host of this machine: templates by deployment, processes by order, nothing left behind."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import resource
@@ -17,7 +18,7 @@ from podium.coordinator.adapters.processes.birth import Birth
 from podium.coordinator.adapters.processes.cgroups import Cgroup, open_cgroups
 from podium.coordinator.adapters.processes.environment import agent_environment, base_environment, limits_of
 from podium.coordinator.adapters.processes.facts import HostFacts, package_roots, probe_isolation
-from podium.coordinator.adapters.processes.levels import Plan, choose
+from podium.coordinator.adapters.processes.levels import STEPS, IsolationUnavailableError, Plan, choose
 from podium.coordinator.adapters.processes.linked import Bounds, LinkedProcess
 from podium.coordinator.adapters.processes.sdk import make_sdk_directory
 from podium.coordinator.adapters.processes.settings import (
@@ -277,6 +278,17 @@ class LocalProcessHost:
         if "cgroup" in settings.without or settings.cgroups == "never":
             return False
         return settings.cgroups == "always" or (plan.closed and _brings_limits(settings.mark))
+
+
+def probe() -> list[Isolation]:
+    """The levels this host can give. Blocking, some tens of milliseconds."""
+    facts = probe_isolation()
+    closed = [path for path in map(closed_ancestor, [Path(sys.base_prefix).resolve(), *package_roots()]) if path]
+    levels: list[Isolation] = []
+    for level in STEPS:
+        with contextlib.suppress(IsolationUnavailableError):
+            levels.append(choose(level, facts, str(closed[0]) if closed else None).level)
+    return levels
 
 
 class _TemplateFailure(NamedTuple):

@@ -1,0 +1,61 @@
+"""Brings a bundle from the object store to a file, and knows that it is the right one."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Final
+
+from podium.base.objects import ObjectMissingError, ObjectStore, ObjectStoreUnavailableError
+from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.rest import Deployment
+
+_log = logging.getLogger(__name__)
+
+ATTEMPTS: Final = 2
+"""How often a bundle whose bytes are wrong is fetched."""
+
+NOT_FOUND: Final = "Deployment not found locally and S3 not configured"
+"""What is said of a deployment that is neither here nor in the object store."""
+
+
+def bundle_key(environment: str, deployment: Deployment) -> str:
+    """Where the registry keeps the bundle."""
+    name = f"{deployment.agent_type}-{deployment.version}.tar.gz"
+    return f"{environment}/deployments/{deployment.agent_type}/{deployment.version}/{name}"
+
+
+async def fetch(objects: ObjectStore, key: str, deployment: Deployment, target: Path) -> None:
+    """Writes the bundle to `target`, a chunk at a time; wrong bytes are removed.
+
+    Raises:
+        PodiumError: `deployment_not_found`, `registry_unavailable`, or `checksum_mismatch` after the second time.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            found = await _download(objects, key, target)
+        except ObjectMissingError:
+            raise PodiumError(ErrorCode.DEPLOYMENT_NOT_FOUND, NOT_FOUND) from None
+        except ObjectStoreUnavailableError as error:
+            raise PodiumError(
+                ErrorCode.REGISTRY_UNAVAILABLE, "the registry does not answer", retry_after=1.0
+            ) from error
+        if found == deployment.checksum:
+            return
+        target.unlink()
+        _log.warning(
+            "bundle_checksum_mismatch",
+            extra={"deployment_id": deployment.deployment_id, "found": found, "attempt": attempt},
+        )
+    raise PodiumError(
+        ErrorCode.CHECKSUM_MISMATCH, f"the stored bundle of {deployment.deployment_id} is not the one that was uploaded"
+    )
+
+
+async def _download(objects: ObjectStore, key: str, target: Path) -> str:
+    """Writes the object; returns `sha256:…` of what was written. A chunk is at most 1 MiB, so writing is done inline."""
+    digest = hashlib.sha256()
+    with target.open("wb") as file:
+        async for chunk in objects.get(key):
+            digest.update(chunk)
+            file.write(chunk)
+    return f"sha256:{digest.hexdigest()}"

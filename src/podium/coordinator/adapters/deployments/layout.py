@@ -1,0 +1,142 @@
+"""How deployments lie on disk.
+
+```
+deployments/{agent_type}/{version}@{hash8}/bundle/   what was uploaded, unpacked
+                                           env/      its virtual environment, where it has dependencies
+                                           ready     JSON, see `Ready`; its mtime is the last use
+deployments/.locks/{agent_type}-{version}@{hash8}    flock of whoever makes it
+deployments/.making/{agent_type}-{version}@{hash8}/  being made; renamed when whole
+deployments/.going/                                  being removed
+```
+A directory that has its final name is whole: it was synced before it was renamed.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+import msgspec
+
+from podium.wire.refs import HASH_CHARS
+from podium.wire.rest import Deployment
+
+READY_NAME: Final = "ready"
+"""File whose presence says that a deployment is whole."""
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What is noted of a whole deployment: the checksum of its bundle, its size on disk in bytes, and whether it has an
+    environment of its own, made for the Python `python_version` (`3.11.2`)."""
+
+    checksum: str
+    disk_bytes: int
+    has_environment: bool
+    python_version: str
+
+
+class Layout:
+    """The places of deployments below one directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._locks = root / ".locks"
+        self._making = root / ".making"
+        self._going = root / ".going"
+
+    def prepare(self) -> None:
+        """Makes the directories, and removes what was being removed when an earlier coordinator died."""
+        for directory in (self.root, self._locks, self._making, self._going):
+            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        for leftover in self._going.iterdir():
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def final(self, deployment: Deployment) -> Path:
+        """Where the deployment lies when it is whole."""
+        return self.root / deployment.agent_type / _versioned(deployment)
+
+    def making(self, deployment: Deployment) -> Path:
+        """An empty directory to make it in; call with the lock held."""
+        directory = self._making / f"{deployment.agent_type}-{_versioned(deployment)}"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o755)
+        return directory
+
+    def try_lock(self, deployment: Deployment) -> IO[bytes] | None:
+        """The right to make a deployment, across processes, until the file is closed; None: somebody else has it."""
+        file = (self._locks / f"{deployment.agent_type}-{_versioned(deployment)}").open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return file
+
+    def read_ready(self, directory: Path) -> Ready | None:
+        """What is noted of a deployment; None when it is not there or not readable."""
+        try:
+            return msgspec.json.decode((directory / READY_NAME).read_bytes(), type=Ready)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def publish(self, making: Path, final: Path, ready: Ready) -> None:
+        """Makes a finished directory durable and gives it its name. Blocking."""
+        (making / READY_NAME).write_bytes(msgspec.json.encode(ready))
+        _sync_tree(making)
+        final.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if final.exists():  # unusable, or it would have been taken
+            self.remove(final)
+        making.rename(final)
+        _sync(final.parent)
+
+    def remove(self, final: Path) -> None:
+        """Removes a deployment; whoever looks sees it whole or not at all. Blocking."""
+        going = self._going / secrets.token_hex(8)
+        with contextlib.suppress(FileNotFoundError):
+            final.rename(going)
+            shutil.rmtree(going, ignore_errors=True)
+
+    def all(self) -> Iterator[tuple[Path, Ready, float]]:
+        """Every whole deployment: its directory, its note, and when it was last used (epoch seconds)."""
+        for agent_type in self.root.iterdir():
+            if agent_type.name.startswith(".") or not agent_type.is_dir():
+                continue
+            for directory in agent_type.iterdir():
+                ready = self.read_ready(directory)
+                if ready is not None:
+                    yield directory, ready, (directory / READY_NAME).stat().st_mtime
+
+
+def disk_bytes(directory: Path) -> int:
+    """Bytes allocated below `directory`. Blocking."""
+    total = 0
+    for parent, _, files in os.walk(directory):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+    return total
+
+
+def _versioned(deployment: Deployment) -> str:
+    return f"{deployment.version}@{deployment.checksum.removeprefix('sha256:')[:HASH_CHARS]}"
+
+
+def _sync_tree(directory: Path) -> None:
+    for parent, _, files in os.walk(directory):
+        for name in files:
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                _sync(Path(path))
+        _sync(Path(parent))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
