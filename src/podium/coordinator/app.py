@@ -17,7 +17,7 @@ from podium.base.objects import ObjectStore
 from podium.base.sealing import Sealer
 from podium.base.settings import CoordinatorSettings, host_memory, open_discovery, open_objects
 from podium.coordinator.adapters.catalog import Catalog
-from podium.coordinator.adapters.deployments import DeploymentOptions, LocalDeployments
+from podium.coordinator.adapters.deployments import LocalDeployments
 from podium.coordinator.adapters.processes import HostSettings, IsolationUnavailableError, LocalProcessHost
 from podium.coordinator.adapters.store import StoreOptions
 from podium.coordinator.adapters.vault import Vault
@@ -60,11 +60,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
             HostSettings(data=settings.data, isolation=settings.isolation, starts_in_flight=settings.starts_at_once)
         ),
         workspaces=DirectoryWorkspaces(settings.data / "agents"),
-        deployments=LocalDeployments(
-            settings.data / "deployments",
-            objects,
-            DeploymentOptions(settings.environment, settings.deployments_cache, settings.environment_seconds),
-        ),
+        deployments=LocalDeployments(settings, objects),
         catalog=Catalog.open(settings.data / "coordinator"),
         vault=Vault(Sealer(settings.secrets_key.reveal(), previous)),
         discovery=discovery,
