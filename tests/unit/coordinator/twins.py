@@ -3,14 +3,14 @@
 import asyncio
 import itertools
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from podium.base.clock import Clock, SystemClock
+from podium.base.clock import Clock, ManualClock, SystemClock
 from podium.base.discovery import CoordinatorRecord
 from podium.base.discovery.memory import MemoryDiscovery
 from podium.base.sealing import Sealer
@@ -26,16 +26,16 @@ from podium.coordinator.domain.ports import (
     ProcessSpec,
     ProcessStartError,
 )
+from podium.coordinator.supervisor.commands import Incoming
 from podium.coordinator.supervisor.facts import Timings
 from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.supervisor import Capacity, Parts, Supervisor
+from podium.wire.commands import Ack, OnBusy
 from podium.wire.envelope import EventRow
 from podium.wire.ids import Kind
 from podium.wire.link import (
-    AnswerRequest,
     CancelTurn,
     Complete,
-    ConfigChanged,
     Delta,
     Element,
     FrameBuffer,
@@ -44,12 +44,11 @@ from podium.wire.link import (
     IdleReply,
     Init,
     Message,
+    Origin,
     Ready,
-    Response,
     Shutdown,
     StateDelta,
     StateReplaced,
-    SteerTurn,
     StreamUpdate,
     ToAgent,
     pack,
@@ -101,15 +100,28 @@ class ScriptedAgent:
         """Sent with everything else said in reaction to one frame."""
         self._said += frames
 
-    def flush(self) -> None:
-        """Sends at once what was said."""
+    def flush(self, more: bytes = b"") -> None:
+        """Sends at once what was said, and `more` behind it."""
         said, self._said = self._said, []
-        if said and not self.ended:
-            self._handler.link_received(b"".join(pack(frame) for frame in said))
+        if (said or more) and not self.ended:
+            self._handler.link_received(b"".join(pack(frame) for frame in said) + more)
 
-    def raw(self, data: bytes) -> None:
-        """Bytes on the link."""
-        self._handler.link_received(data)
+    def messages(self) -> list[str]:
+        """Ids of the messages it was given."""
+        return [frame.id for frame in self.heard if isinstance(frame, Message)]
+
+    def answer_to(self, message_id: str, text: str) -> None:
+        """A whole answer to a message it was given, and the end of the turn."""
+        attempt = next((frame.attempt for frame in self.heard if isinstance(frame, Message) and frame.id == message_id), 1)
+        self.emit(message_id, "stream_start", {"message_id": message_id, "attempt": attempt})
+        self.emit(message_id, "stream_update", {"text": text})
+        self.emit(message_id, "stream_end", {"text": text, "stop_reason": "end_turn"})
+        self.say(Complete(message_id=message_id, stop_reason="end_turn"))
+
+    def finish(self, message_id: str) -> None:
+        """Ends a turn without having said anything."""
+        self.say(Complete(message_id=message_id, stop_reason="end_turn"))
+        self.flush()
 
     def prints(self, data: bytes) -> None:
         """Bytes on stdout."""
@@ -120,13 +132,6 @@ class ScriptedAgent:
         self.say(
             StreamUpdate(message_id=message_id, element=Element(event, msgspec.Raw(msgspec.json.encode(content or {}))))
         )
-
-    def answer(self, message: Message, text: str) -> None:
-        """A whole answer, and the end of the turn."""
-        self.emit(message.id, "stream_start", {"message_id": message.id, "attempt": message.attempt})
-        self.emit(message.id, "stream_update", {"text": text})
-        self.emit(message.id, "stream_end", {"text": text, "stop_reason": "end_turn"})
-        self.say(Complete(message_id=message.id, stop_reason="end_turn"))
 
     def set_state(self, state: dict[str, Any]) -> None:
         """The whole state anew."""
@@ -185,7 +190,7 @@ def echo(agent: ScriptedAgent, frame: ToAgent) -> None:
     """Answers every message with its own text."""
     polite(agent, frame)
     if isinstance(frame, Message):
-        agent.answer(frame, str(frame.data["text"]))
+        agent.answer_to(frame.id, str(frame.data["text"]))
 
 
 class ScriptedHost:
@@ -287,16 +292,18 @@ class House:
     def __post_init__(self) -> None:
         self.discovery = MemoryDiscovery(self.clock)
         self.new_id = counted_ids()
-        self.supervisor = self._build()
+        self.deployments = ReadyDeployments(self.manifest)
+        self.supervisor = self.build()
 
-    def _build(self) -> Supervisor:
+    def build(self) -> Supervisor:
+        """A supervisor over what is on disk."""
         parts = Parts(
             coordinator_id="coord-1",
             clock=self.clock,
             new_id=self.new_id,
             processes=self.host,
             workspaces=PlainWorkspaces(self.directory / "agents"),
-            deployments=ReadyDeployments(self.manifest),
+            deployments=self.deployments,
             catalog=Catalog.open(self.directory / "coordinator"),
             vault=Vault(Sealer("a secret of the tests")),
             discovery=self.discovery,
@@ -311,6 +318,11 @@ class House:
     def _describe(self) -> CoordinatorRecord:
         return CoordinatorRecord("coord-1", "http://127.0.0.1:1", "0", 0, "active", Load(0, 0, 0.0, 0, 0))
 
+    def use_idle_timeout(self, idle_timeout_ms: int) -> None:
+        """Agents made from now on sleep after this."""
+        limits = msgspec.structs.replace(self.manifest.limits, idle_timeout_ms=idle_timeout_ms)
+        self.manifest = self.deployments.manifest = msgspec.structs.replace(self.manifest, limits=limits)
+
     async def open(self) -> Supervisor:
         """Opens the supervisor."""
         await self.supervisor.open()
@@ -318,17 +330,26 @@ class House:
         return self.supervisor
 
     async def crash(self) -> Supervisor:
-        """The coordinator is killed and started again: nothing is written any more, processes are orphans and end."""
+        """The coordinator is killed and started again."""
+        await self.pause()
+        return await self.resume()
+
+    async def pause(self) -> None:
+        """The coordinator is killed: nothing is written any more."""
         old = self.supervisor
         for instance in old.instances.values():
             instance.lost = True
+        await old.announcer.close()
         await old.tasks.close()
         old.timers.close()
         for instance in old.instances.values():
             if instance.is_open:
                 instance.store.close()
         old.parts.catalog.close()
-        self.supervisor = self._build()
+
+    async def resume(self) -> Supervisor:
+        """The coordinator is started again."""
+        self.supervisor = self.build()
         return await self.open()
 
     async def close(self) -> None:
@@ -362,27 +383,39 @@ def contents(instance: Instance, event: str) -> list[dict[str, Any]]:
     return [msgspec.json.decode(row.content) for row in events(instance, event)]
 
 
+def statuses(instance: Instance) -> list[str]:
+    """The states it went through."""
+    return [content["status"] for content in contents(instance, "state.status")]
+
+
+def texts(instance: Instance) -> list[str]:
+    """The messages of the log."""
+    with instance.reading() as store:
+        return [record.message for record in store.logs(None, 1000)]
+
+
+def send(
+    instance: Instance,
+    text: str,
+    command_id: str | None = None,
+    on_busy: OnBusy = "queue",
+    acknowledge: Callable[[Ack], None] | None = None,
+    **metadata: Any,
+) -> Ack:
+    """A message of a client."""
+    message = Incoming({"text": text, **metadata}, Origin(instance.facts.tenant_id), command_id, on_busy)
+    return instance.commands.send_message(message, acknowledge)
+
+
+def forward(house: House, clock: ManualClock, seconds: float) -> None:
+    """Time passes, and what is due happens."""
+    clock.advance(seconds)
+    house.supervisor.timers.run_due()
+
+
 async def until(condition: Callable[[], bool], what: str = "it") -> None:
     """Waits for a condition, at most five seconds."""
     deadline = asyncio.get_running_loop().time() + 5.0
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, f"{what} did not happen"
         await asyncio.sleep(0.001)
-
-
-Scenario = Callable[[House], Awaitable[None]]
-
-__all__ = [
-    "AnswerRequest",
-    "ConfigChanged",
-    "House",
-    "Response",
-    "ScriptedAgent",
-    "ScriptedHost",
-    "SteerTurn",
-    "contents",
-    "echo",
-    "events",
-    "polite",
-    "until",
-]

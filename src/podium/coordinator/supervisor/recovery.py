@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from podium.base.discovery import DiscoveryUnavailableError
 from podium.base.sealing import SealingError
 from podium.coordinator.adapters.catalog import InstanceEntry
-from podium.coordinator.adapters.store import StoreError
+from podium.coordinator.adapters.store import StoreDamagedError, StoreError
 from podium.coordinator.domain.lifecycle import Change
 from podium.coordinator.supervisor.instance import Instance
 from podium.wire.errors import PodiumError
@@ -35,6 +35,7 @@ class Recovery:
                 instance = await self._bring_back(entry)
             except (StoreError, SealingError, PodiumError) as error:
                 _log.error("not_recovered", extra={"instance_id": entry.instance_id, "error": str(error)})
+                self._set_aside(entry, error)
                 continue
             if instance is not None:
                 recovered.append(instance)
@@ -42,6 +43,16 @@ class Recovery:
             if instance.is_open and (instance.queue.has_work or instance.requests.next_deadline() is not None):
                 instance.life.wake()
             instance.rest()
+
+    def _set_aside(self, entry: InstanceEntry, error: Exception) -> None:
+        """An instance that can't be brought back is not here; one whose databases are damaged has failed."""
+        supervisor = self._supervisor
+        instance = supervisor.instances.get(entry.instance_id)
+        if instance is not None:
+            supervisor.forget(instance)
+        if isinstance(error, StoreDamagedError):
+            reason = "its databases are damaged; see `podium doctor`"
+            supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.FAILED, reason=reason)
 
     async def _bring_back(self, entry: InstanceEntry) -> Instance | None:
         supervisor = self._supervisor

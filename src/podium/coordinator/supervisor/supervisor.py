@@ -86,6 +86,8 @@ class Supervisor:
         self.draining = False
         self.instances: dict[str, Instance] = {}
         self._by_agent: dict[str, Instance] = {}
+        self._closers = TaskOwner("databases")
+        self._closed = False
         self._retiring: set[asyncio.Task[None]] = set()
         self._runtime: dict[str, Any] = {}
         self.around = Surroundings(
@@ -139,9 +141,11 @@ class Supervisor:
         await self.put_down()
         await self.announcer.close()
         self.timers.close()
+        await self.tasks.close()
         while self._retiring:
             await asyncio.wait(set(self._retiring))
-        await self.tasks.close()
+        self._closed = True
+        await self._closers.close()
         await self.parts.processes.close()
         await self.parts.deployments.close()
         self.parts.catalog.close()
@@ -423,7 +427,10 @@ class Supervisor:
             self.parts.catalog.put_instance(_with_config(entry, facts))
 
     def _retire(self, store: AgentStore) -> None:
-        task = self.tasks.start(_close(store), f"close the databases of {store.agent_id}")
+        if self._closed:
+            store.close()
+            return
+        task = self._closers.start(_close(store), f"close the databases of {store.agent_id}")
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
