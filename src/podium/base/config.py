@@ -85,18 +85,22 @@ def read(kind: type[_T], environment: Mapping[str, str]) -> _T:
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name, how in settings_of(kind).items():
-        text = environment.get(how.variable) or how.default
         try:
-            values[name] = None if text is None else how.parse(text)
+            values[name] = _parsed(how, environment.get(how.variable) or how.default)
         except ValueError as error:
             problems.append(f"{how.variable}: {error}")
+            # The default stands in, so that what the class itself finds wrong is in the same report.
+            values[name] = _parsed(how, how.default)
+    made = kind(**values)
+    own = getattr(made, "problems", None)
+    problems += own() if own is not None else []
     if problems:
         raise ConfigError(problems)
-    made = kind(**values)
-    more = getattr(made, "problems", None)
-    if more is not None and (found := more()):
-        raise ConfigError(found)
     return made
+
+
+def _parsed(how: Setting, text: str | None) -> Any:
+    return None if text is None else how.parse(text)
 
 
 def explain(settings: Any, environment: Mapping[str, str]) -> str:

@@ -16,6 +16,11 @@ from typing import Any, Final
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 """The request that is being served; added to every record made on its behalf."""
 
+instance_id: contextvars.ContextVar[str] = contextvars.ContextVar("instance_id", default="")
+"""The instance that is being worked for; added likewise. Tasks inherit both from whoever starts them."""
+
+_CONTEXT: Final = (request_id, instance_id)
+
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -31,13 +36,14 @@ def set_up_logging(level: str, style: str) -> None:
 
 
 def dump_on_signal(loop: asyncio.AbstractEventLoop) -> None:
-    """On SIGUSR1, prints the stacks of all threads and the name and stack of every task."""
-    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=False)
+    """On SIGUSR1, prints the stacks of all threads, at once even when the loop hangs, and then, from the loop, the name
+    and stack of every task."""
     loop.add_signal_handler(signal.SIGUSR1, _dump_tasks)
+    # After the loop's handler, which it must call: registered first it would be replaced.
+    faulthandler.register(signal.SIGUSR1, all_threads=True, chain=True)
 
 
 def _dump_tasks() -> None:
-    faulthandler.dump_traceback(all_threads=True)
     for task in sorted(asyncio.all_tasks(), key=lambda task: task.get_name()):
         sys.stderr.write(f"task {task.get_name()}\n")
         task.print_stack(file=sys.stderr)
@@ -46,19 +52,20 @@ def _dump_tasks() -> None:
 
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
     facts = {key: value for key, value in vars(record).items() if key not in _STANDARD and not key.startswith("_")}
-    if current := request_id.get():
-        facts.setdefault("request_id", current)
+    for variable in _CONTEXT:
+        if current := variable.get():
+            facts.setdefault(variable.name, current)
     return facts
 
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         said = {
+            **_facts(record),  # first: a fact may not pass for one of the following
             "ts": round(record.created * 1000),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **_facts(record),
         }
         if record.exc_info and record.exc_info[0] is not None:
             said["exception"] = "".join(traceback.format_exception(*record.exc_info))

@@ -24,21 +24,24 @@ class Metrics:
         self._read: dict[tuple[str, _Labels], Callable[[], float]] = {}
 
     def add(self, name: str, amount: float = 1.0, **labels: str) -> None:
-        """Counts."""
-        key = (METRICS[name].name, tuple(sorted(labels.items())))
-        self._values[key] = self._values.get(key, 0.0) + amount
+        """Counts. Not thread-safe: for the event loop's thread."""
+        key = _key(name, labels) if labels else (name, ())
+        try:
+            self._values[key] += amount
+        except KeyError:
+            self._values[_key(name, labels)] = amount
 
     def set(self, name: str, value: float, **labels: str) -> None:
         """Sets a gauge."""
-        self._values[METRICS[name].name, tuple(sorted(labels.items()))] = value
+        self._values[_key(name, labels)] = value
 
     def watch(self, name: str, read: Callable[[], float], **labels: str) -> None:
         """A gauge or counter that is read when the page is asked for."""
-        self._read[METRICS[name].name, tuple(sorted(labels.items()))] = read
+        self._read[_key(name, labels)] = read
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Puts a value (seconds) into a histogram."""
-        key = (METRICS[name].name, tuple(sorted(labels.items())))
+        key = _key(name, labels)
         buckets = self._buckets.setdefault(key, [0] * (len(HISTOGRAM_BOUNDS) + 1))
         buckets[bisect_left(HISTOGRAM_BOUNDS, value)] += 1
         self._values[key] = self._values.get(key, 0.0) + value
@@ -47,25 +50,36 @@ class Metrics:
         """What `GET /metrics` answers."""
         lines: list[str] = []
         values = {**self._values, **{key: read() for key, read in self._read.items()}}
-        for metric in METRICS.values():
-            samples = sorted((labels, value) for (name, labels), value in values.items() if name == metric.name)
+        for short, metric in METRICS.items():
+            samples = sorted((labels, value) for (name, labels), value in values.items() if name == short)
             if not samples:
                 continue
             lines += [f"# HELP {metric.name} {metric.meaning}", f"# TYPE {metric.name} {metric.kind}"]
             for labels, value in samples:
                 lines += (
-                    self._histogram(metric.name, labels, value)
+                    self._histogram(short, labels, value)
                     if metric.kind == "histogram"
-                    else [f"{metric.name}{_written(labels)} {value:g}"]
+                    else [f"{metric.name}{_written(labels)} {_number(value)}"]
                 )
         return "\n".join(lines) + "\n"
 
-    def _histogram(self, name: str, labels: _Labels, total: float) -> list[str]:
-        lines, seen = [], 0
-        for bound, count in zip((*map(str, HISTOGRAM_BOUNDS), "+Inf"), self._buckets[name, labels], strict=True):
+    def _histogram(self, short: str, labels: _Labels, total: float) -> list[str]:
+        lines, seen, name = [], 0, METRICS[short].name
+        for bound, count in zip((*map(str, HISTOGRAM_BOUNDS), "+Inf"), self._buckets[short, labels], strict=True):
             seen += count
             lines.append(f"{name}_bucket{_written((*labels, ('le', bound)))} {seen}")
-        return [*lines, f"{name}_sum{_written(labels)} {total:g}", f"{name}_count{_written(labels)} {seen}"]
+        return [*lines, f"{name}_sum{_written(labels)} {_number(total)}", f"{name}_count{_written(labels)} {seen}"]
+
+
+def _key(name: str, labels: dict[str, str]) -> tuple[str, _Labels]:
+    if name not in METRICS:
+        raise KeyError(name)
+    return name, tuple(sorted(labels.items())) if len(labels) > 1 else tuple(labels.items())
+
+
+def _number(value: float) -> str:
+    """Exact: a counter over a million must still show every step."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _written(labels: _Labels) -> str:

@@ -32,7 +32,7 @@ class _Shared:
     secrets_key_previous: Secret | None = setting(
         "SECRETS_KEY_PREVIOUS", Secret, None, "the key before the last rotation; what it sealed still opens"
     )
-    valkey_url: str | None = setting("VALKEY_URL", str, None, "discovery of a cluster; not in this version")
+    valkey_url: Secret | None = setting("VALKEY_URL", Secret, None, "discovery of a cluster; not in this version")
     s3_bucket: str | None = setting("S3_BUCKET", str, None, "object store of a cluster; not in this version")
     log_level: str = setting(
         "LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "least level that is written"
@@ -138,8 +138,7 @@ class CoordinatorSettings(_Shared):
 
     def problems(self) -> list[str]:
         """Every mistake that is not one of a single variable."""
-        found = self.shared_problems()
-        return found
+        return self.shared_problems()
 
 
 def host_memory() -> int:

@@ -32,7 +32,7 @@ class TaskOwner:
         if self._closing:
             work.close()
             raise RuntimeError(f"{self.name} is closing; {name} can't be started")
-        task = asyncio.get_running_loop().create_task(work, name=f"{self.name}:{name}")  # noqa: TID251 - the one place
+        task = asyncio.get_running_loop().create_task(work, name=f"{self.name}:{name}")
         self._tasks.add(task)
         task.add_done_callback(self._critical_done if critical else self._awaited_done if awaited else self._done)
         return task

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from podium.base.config import ConfigError, Secret, explain, read
+from podium.base.config import ConfigError, Secret, explain, read, settings_of
 from podium.base.settings import CoordinatorSettings, GatewaySettings
 
 GOOD = {"CLUSTER_KEY": "c" * 20, "SECRETS_KEY": "s" * 20}
@@ -31,6 +31,13 @@ def test_every_mistake_is_in_one_report() -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_what_the_class_finds_is_in_the_same_report_as_what_does_not_parse() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(GatewaySettings, {"GATEWAY_PORT": "http", "GATEWAY_HOST": "0.0.0.0", "S3_BUCKET": "b"})
+    named = ("GATEWAY_PORT", "GATEWAY_HOST", "CLUSTER_KEY", "SECRETS_KEY", "S3_BUCKET")
+    assert sorted(named) == sorted(problem.split()[0].rstrip(":") for problem in caught.value.problems)
+
+
 @pytest.mark.parametrize(
     ("given", "word"),
     [
@@ -54,9 +61,7 @@ def test_secrets_do_not_print() -> None:
 
 def test_the_reference_page_names_every_variable_with_its_default() -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text()
-    from podium.base.config import settings_of
-
     for kind in (GatewaySettings, CoordinatorSettings):
         for how in settings_of(kind).values():
-            assert f"`{how.variable}`" in page, how.variable
-            assert how.meaning in page, how.variable
+            default = f"`{how.default}`" if how.default is not None else "–"
+            assert f"| `{how.variable}` | {default} | {how.meaning} |" in page, how.variable

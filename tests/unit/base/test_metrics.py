@@ -31,3 +31,17 @@ def test_label_values_are_escaped() -> None:
 def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(KeyError):
         Metrics().add("no_such_metric")
+
+
+def test_a_counter_over_a_million_still_shows_every_step() -> None:
+    metrics = Metrics()
+    metrics.add("events_total", 12_345_678)
+    metrics.add("events_total")
+    assert "podium_events_total 12345679\n" in metrics.page()
+
+
+def test_label_order_does_not_matter() -> None:
+    metrics = Metrics()
+    metrics.add("requests_total", status="200", kind="x")
+    metrics.add("requests_total", kind="x", status="200")
+    assert 'podium_requests_total{kind="x",status="200"} 2' in metrics.page()
