@@ -1,15 +1,17 @@
 """`podium` as a user runs it: `up` in the background, other commands in the same directory."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from tests.waiting import wait_until
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 45.0
@@ -31,12 +33,9 @@ def eventually(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Waits until `condition` holds.
 
     Raises:
-        AssertionError: it does not in time.
+        TimeoutError: it does not in time.
     """
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
+    asyncio.run(wait_until(condition, seconds))
 
 
 class Up:
@@ -126,6 +125,13 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def reap(pids: list[int]) -> None:
+    """Takes leave of orphans that became children of this process (which adopts them, to see what is left over)."""
+    for pid in pids:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.cli.platforms import Up, alive, command, descendants, environment, eventually, running
+from tests.system.cli.platforms import Up, alive, command, descendants, environment, eventually, reap, running
 
 
 def test_it_is_ready_with_addresses_and_a_key_that_works(tmp_path: Path) -> None:
@@ -86,6 +86,7 @@ def test_killed_it_takes_everything_with_it(tmp_path: Path) -> None:
     family = descendants(up.process.pid)
     up.stop(signal.SIGKILL)
     eventually(lambda: not any(alive(pid) for pid in family))
+    reap(family)
     with running(tmp_path) as again:
         assert again.json("ps") == []
 

@@ -85,8 +85,9 @@ class RunningPlatform:
             PodiumError: a daemon does not start; `logs` holds what it wrote.
         """
         make_data(self.data)
-        self._lock = Lock(self.data)
-        self._lock.take()
+        lock = Lock(self.data)
+        lock.take()
+        self._lock = lock
         environment = self._prepare()
         for name in DAEMONS:
             self._tasks.start(self._keep(name, environment), name)
