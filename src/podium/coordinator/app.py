@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import uvloop
 
 from podium.base.clock import SystemClock
-from podium.base.discovery import Discovery
+from podium.base.discovery import Discovery, DiscoveryUnavailableError
 from podium.base.entropy import random_id
 from podium.base.logs import dump_on_signal, set_up_logging
 from podium.base.objects import ObjectStore
@@ -18,8 +18,9 @@ from podium.base.sealing import Sealer
 from podium.base.settings import CoordinatorSettings, host_memory, open_discovery, open_objects
 from podium.coordinator.adapters.catalog import Catalog
 from podium.coordinator.adapters.deployments import LocalDeployments
+from podium.coordinator.adapters.lock import DirectoryInUseError, DirectoryLock
 from podium.coordinator.adapters.processes import HostSettings, IsolationUnavailableError, LocalProcessHost
-from podium.coordinator.adapters.store import StoreOptions
+from podium.coordinator.adapters.store import StoreError, StoreOptions
 from podium.coordinator.adapters.vault import Vault
 from podium.coordinator.adapters.workspaces import DirectoryWorkspaces
 from podium.coordinator.service import Address, Coordinator
@@ -29,17 +30,24 @@ from podium.coordinator.supervisor.supervisor import Capacity, Parts
 _log = logging.getLogger(__name__)
 
 UNAVAILABLE_EXIT = 69
-"""Exit code when the host can't give what was asked for (`EX_UNAVAILABLE` of sysexits)."""
+"""Exit code when the host or the data directory can't be used (`EX_UNAVAILABLE` of sysexits); the log says why."""
 
 
 def run(settings: CoordinatorSettings) -> None:
     """Runs a coordinator until SIGTERM or SIGINT."""
     set_up_logging(settings.log_level, settings.log_format)
     try:
-        uvloop.run(_serve(settings))
-    except IsolationUnavailableError as error:
-        _log.error("isolation_unavailable", extra={"reason": str(error)})
+        lock = DirectoryLock(settings.data / "coordinator")
+    except DirectoryInUseError as error:
+        _log.error("not_started", extra={"reason": str(error)})
         sys.exit(UNAVAILABLE_EXIT)
+    try:
+        uvloop.run(_serve(settings))
+    except (IsolationUnavailableError, DiscoveryUnavailableError, StoreError, OSError) as error:
+        _log.error("not_started", extra={"reason": str(error)})
+        sys.exit(UNAVAILABLE_EXIT)
+    finally:
+        lock.release()
 
 
 def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: ObjectStore) -> Parts:

@@ -68,9 +68,14 @@ class Coordinator:
         Raises:
             OSError: the address can't be had.
         """
-        await self.supervisor.open()
         address = self._address
-        port = await self._server.start(address.host, address.port, listening=listening)
+        listening = listening or _bound(address.host, address.port)
+        try:
+            await self.supervisor.open()
+            port = await self._server.start(listening=listening)
+        except BaseException:  # nobody will serve it
+            listening.close()
+            raise
         self._url = address.url or f"http://{address.host}:{port}"
         self.supervisor.announce()
         _log.info("coordinator_started", extra={"coordinator_id": self._parts.coordinator_id, "url": self._url})
@@ -117,6 +122,20 @@ class Coordinator:
             state=state,
             load=self._load(),
         )
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """The address, taken before anything is touched: a second coordinator fails here and has done nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
+    listening.setblocking(False)
+    return listening
 
 
 def _translate(error: Exception) -> PodiumError | None:
