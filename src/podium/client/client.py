@@ -49,6 +49,10 @@ class PodiumClient:
         """Address and key in use."""
         return self._transport.settings
 
+    def act_for(self, tenant: str | None) -> None:
+        """With an admin key: later requests are made for this tenant (None: for nobody in particular)."""
+        self._transport.settings = self._transport.settings._replace(tenant=tenant)
+
     async def create_instance(
         self,
         agent_type: str,

@@ -39,9 +39,11 @@ async def set_secrets(podium: "PodiumClient", printer: Printer, agent_type: str,
 
 @command.command("list")
 @click.argument("agent_type")
+@click.option("--tenant", default="dev", envvar="PODIUM_TENANT", show_default=True, help="Whose secrets.")
 @with_client(admin=True)
-async def list_secrets(podium: "PodiumClient", printer: Printer, agent_type: str) -> None:
+async def list_secrets(podium: "PodiumClient", printer: Printer, agent_type: str, tenant: str) -> None:
     """List the names of the secrets of AGENT_TYPE; needs an admin key."""
+    podium.act_for(tenant)
     view = await podium.secrets.names(agent_type)
     printer.value(view, "\n".join(view.names))
 

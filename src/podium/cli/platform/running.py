@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from podium.cli.platform.files import (
     make_secret,
     write_private,
 )
+from podium.cli.platform.orphans import adopt_orphans, end_orphans, reap_orphans
 from podium.cli.platform.ports import COORDINATOR_PORT, GATEWAY_PORT, choose_port
 from podium.cli.platform.probe import ask
 from podium.cli.platform.restarts import Death, GiveUp, after_death, described
@@ -37,6 +39,9 @@ READY_POLL_SECONDS: Final = 0.015
 
 STOP_SECONDS: Final = {"gateway": 15.0, "coordinator": 30.0}
 """How long each daemon has to end by itself (its own limits are GATEWAY_STOP and COORDINATOR_STOP) before it is killed."""
+
+SWEEPS_MAX: Final = 200
+"""How often, at the end, orphans are killed and looked for again: about three seconds."""
 
 DEV_TENANT: Final = "dev"
 DEV_PERMISSIONS: Final = (
@@ -89,6 +94,8 @@ class RunningPlatform:
         lock.take()
         self._lock = lock
         environment = self._prepare()
+        adopt_orphans()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap)
         for name in DAEMONS:
             self._tasks.start(self._keep(name, environment), name)
         if not await self._until_ready():
@@ -119,6 +126,7 @@ class RunningPlatform:
             daemon = self._daemons.pop(name, None)
             if daemon is not None:
                 await daemon.stop(STOP_SECONDS[name])
+        await self._sweep()
         if self._lock is not None:
             (self.data / ADDRESS_NAME).unlink(missing_ok=True)
             self._lock.release()
@@ -209,6 +217,19 @@ class RunningPlatform:
             error = ConfigurationError("\n".join([detail, *lines]))
         if not self._end.done():
             self._end.set_exception(error)
+
+    def _reap(self) -> None:
+        reap_orphans(self.pids().values())
+
+    async def _sweep(self) -> None:
+        """Ends what the daemons left behind, though they should not have."""
+        if self._lock is None:
+            return
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+        for _ in range(SWEEPS_MAX):
+            if end_orphans(()):
+                return
+            await asyncio.sleep(READY_POLL_SECONDS)
 
     def _url(self, name: str) -> str:
         return f"http://127.0.0.1:{self._ports[name]}"
