@@ -122,6 +122,7 @@ async def test_an_instance_is_found_as_it_was_written_until_it_is_removed(pair: 
     assert await pair.other.instance("inst-1") is None
 
 
+@pytest.mark.proves("FENCED-WRITES")
 async def test_an_older_epoch_never_overwrites_an_instance(pair: Pair) -> None:
     await pair.one.put_instances([instance(1, epoch=3)])
     await pair.one.put_instances([
@@ -179,6 +180,7 @@ async def test_instances_are_filtered_by_every_field(pair: Pair, wanted: Instanc
 # ── agents and leases ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.proves("FENCED-WRITES")
 async def test_agents_are_kept_and_an_older_epoch_never_overwrites_one(pair: Pair) -> None:
     await pair.one.put_agent(agent("a", epoch=2))
     await pair.one.put_agent(agent("a", epoch=1, tenant="thief"))
@@ -203,6 +205,7 @@ async def test_a_lease_has_one_holder_and_the_holder_gets_it_again_unchanged(pai
     assert await pair.one.acquire_lease("a", "c1") == Lease("a", "c1", 1)
 
 
+@pytest.mark.proves("LEASE-TAKEN-WHEN-OLD")
 async def test_a_lease_not_renewed_may_be_taken_with_the_next_epoch_and_is_then_lost(pair: Pair) -> None:
     await pair.one.acquire_lease("a", "c1")
     await pair.one.acquire_lease("b", "c1")
@@ -233,6 +236,7 @@ async def test_a_released_lease_is_free_and_only_its_holder_can_release_it(pair:
     assert await pair.other.acquire_lease("a", "c2") == Lease("a", "c2", 2)
 
 
+@pytest.mark.proves("EPOCH-ONLY-GROWS")
 async def test_an_epoch_only_grows_also_when_the_agent_is_removed_or_knows_better(pair: Pair) -> None:
     await pair.one.put_agent(agent("a", epoch=9))
     assert await pair.one.acquire_lease("a", "c1") == Lease("a", "c1", 10)
@@ -247,6 +251,7 @@ async def test_an_epoch_only_grows_also_when_the_agent_is_removed_or_knows_bette
     assert await pair.other.acquire_lease("never leased", "c2") == Lease("never leased", "c2", 5)
 
 
+@pytest.mark.proves("LEASE-ONE-HOLDER")
 async def test_of_many_who_want_a_lease_exactly_one_gets_it(pair: Pair) -> None:
     asked = [(pair.one, pair.other)[n % 2].acquire_lease("a", f"c{n}") for n in range(20)]
     got = [lease for lease in await asyncio.gather(*asked) if lease is not None]
@@ -317,6 +322,7 @@ async def test_the_first_claim_is_mine_and_everyone_sees_its_plan_and_answer(pai
     assert (await pair.other.claim("acme", "k", "other", {"id": 4}, 60)).plan == {"id": 4}
 
 
+@pytest.mark.proves("CLAIM-ONE-OWNER")
 async def test_an_abandoned_claim_is_taken_over_with_its_plan_but_not_for_another_request(pair: Pair) -> None:
     await pair.one.claim("acme", "k", "f", {"id": 1}, 60)
     pair.clock.advance(60)
@@ -338,6 +344,7 @@ async def test_a_dropped_claim_may_be_made_again_and_a_settled_one_is_not_droppe
     assert (await pair.one.claim("acme", "k", "g", {"id": 3}, 60)).answer == {"done": True}
 
 
+@pytest.mark.proves("CLAIM-ONE-OWNER")
 async def test_of_many_who_claim_a_key_exactly_one_has_it(pair: Pair) -> None:
     claims = await asyncio.gather(
         *((pair.one, pair.other)[n % 2].claim("acme", "k", "f", {"id": n}, 60) for n in range(20))
@@ -346,6 +353,7 @@ async def test_of_many_who_claim_a_key_exactly_one_has_it(pair: Pair) -> None:
     assert len({claim.plan["id"] for claim in claims}) == 1
 
 
+@pytest.mark.proves("RATE-TOKEN-BUCKET")
 async def test_a_bucket_gives_its_burst_then_its_rate(pair: Pair) -> None:
     assert [await pair.one.take_token("b", 2.0, 3) for _ in range(3)] == [0.0, 0.0, 0.0]
     assert await pair.other.take_token("b", 2.0, 3) == pytest.approx(0.5)

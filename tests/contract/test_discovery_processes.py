@@ -126,6 +126,7 @@ async def discovery(path: Path) -> AsyncIterator[EmbeddedDiscovery]:
     await opened.close()
 
 
+@pytest.mark.proves("DISCOVERY-WHOLE-OR-NOTHING", "EPOCH-ONLY-GROWS")
 async def test_killed_writers_leave_whole_batches_and_epochs_that_only_grew(
     discovery: EmbeddedDiscovery, path: Path
 ) -> None:
@@ -152,6 +153,7 @@ async def test_killed_writers_leave_whole_batches_and_epochs_that_only_grew(
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.proves("DISCOVERY-WHOLE-OR-NOTHING")
 async def test_who_is_killed_inside_a_transaction_changes_nothing_and_blocks_nobody(
     discovery: EmbeddedDiscovery, path: Path
 ) -> None:
@@ -169,6 +171,7 @@ async def test_who_is_killed_inside_a_transaction_changes_nothing_and_blocks_nob
     assert lease.epoch == 1
 
 
+@pytest.mark.proves("LEASE-ONE-HOLDER", "CLAIM-ONE-OWNER")
 async def test_processes_that_race_never_both_win(path: Path, discovery: EmbeddedDiscovery) -> None:
     with started(CLAIMER, str(path), "one") as one, started(CLAIMER, str(path), "two") as two:
         assert (said(one), said(two)) == ("ready\n", "ready\n")
@@ -185,6 +188,7 @@ async def test_processes_that_race_never_both_win(path: Path, discovery: Embedde
         assert mine[2] != theirs[2], "a lease has one holder"
 
 
+@pytest.mark.proves("NOTICES-HEARD")
 async def test_notices_of_another_process_are_heard_in_order_and_in_time(
     discovery: EmbeddedDiscovery, path: Path
 ) -> None:

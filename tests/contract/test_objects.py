@@ -57,6 +57,7 @@ async def test_a_second_put_replaces_and_a_creating_one_does_not(store: ObjectSt
     assert await _whole(store, "k") == b"second"
 
 
+@pytest.mark.proves("OBJECT-CREATE-ONCE")
 async def test_exactly_one_of_many_racing_creates_wins(store: ObjectStore) -> None:
     async def create(number: int) -> bool:
         try:
@@ -70,6 +71,7 @@ async def test_exactly_one_of_many_racing_creates_wins(store: ObjectStore) -> No
     assert await _whole(store, "race") == str(won.index(True)).encode() * 1000
 
 
+@pytest.mark.proves("OBJECT-WHOLE-OR-NOTHING")
 async def test_an_interrupted_put_leaves_nothing(store: ObjectStore) -> None:
     async def breaks() -> AsyncIterator[bytes]:
         yield b"half"
@@ -138,6 +140,7 @@ async def test_a_closed_store_answers_nothing(tmp_path: Path) -> None:
         await store.head("k")
 
 
+@pytest.mark.proves("OBJECT-CREATE-ONCE")
 async def test_creates_race_across_processes_too(tmp_path: Path) -> None:
     code = (
         "import asyncio, sys\nfrom pathlib import Path\nfrom podium.base.objects.local import LocalObjects\n"

@@ -23,6 +23,7 @@ def test_values_carry_their_units() -> None:
     assert settings.data == Path("/tmp/x")
 
 
+@pytest.mark.proves("CONFIG-ONE-REPORT")
 def test_every_mistake_is_in_one_report() -> None:
     with pytest.raises(ConfigError) as caught:
         read(GatewaySettings, {**GOOD, "GATEWAY_PORT": "http", "LOG_LEVEL": "loud", "GATEWAY_STOP": "5"})
@@ -31,6 +32,7 @@ def test_every_mistake_is_in_one_report() -> None:
     assert len(caught.value.problems) == 3
 
 
+@pytest.mark.proves("CONFIG-ONE-REPORT")
 def test_what_the_class_finds_is_in_the_same_report_as_what_does_not_parse() -> None:
     with pytest.raises(ConfigError) as caught:
         read(GatewaySettings, {"GATEWAY_PORT": "http", "GATEWAY_HOST": "0.0.0.0", "S3_BUCKET": "b"})
@@ -45,11 +47,13 @@ def test_what_the_class_finds_is_in_the_same_report_as_what_does_not_parse() -> 
         ({**GOOD, "GATEWAY_HOST": "0.0.0.0"}, "ADMIN_API_KEY"), ({**GOOD, "ADMIN_API_KEY": "pod_admin_x"}, "at least 16"),
     ],
 )  # fmt: skip
+@pytest.mark.proves("CONFIG-NO-OPEN-LISTENER")
 def test_what_can_not_work_is_refused_with_what_to_do(given: dict[str, str], word: str) -> None:
     with pytest.raises(ConfigError, match=word):
         read(GatewaySettings, given)
 
 
+@pytest.mark.proves("CONFIG-SECRETS-MASKED")
 def test_secrets_do_not_print() -> None:
     settings = read(GatewaySettings, {**GOOD, "ADMIN_API_KEY": "pod_admin_very_secret"})
     said = explain(settings, GOOD) + repr(settings) + f"{settings.admin_api_key}" + str(settings.cluster_key)
@@ -59,6 +63,7 @@ def test_secrets_do_not_print() -> None:
     assert "GATEWAY_PORT=8090  (default)" in said
 
 
+@pytest.mark.proves("CONFIG-DOCUMENTED")
 def test_the_reference_page_names_every_variable_with_its_default() -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text()
     for kind in (GatewaySettings, CoordinatorSettings):

@@ -80,6 +80,7 @@ def test_people_get_text(logger: logging.Logger, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.rstrip().endswith("warning slow seconds=3")
 
 
+@pytest.mark.proves("SIGUSR1-STACKS")
 def test_sigusr1_prints_stacks_while_the_loop_hangs_and_tasks_when_it_runs_again() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HANGING],

@@ -56,6 +56,7 @@ async def test_everything_is_there_again_after_a_restart_and_leases_still_hold(p
     await after.close()
 
 
+@pytest.mark.proves("EPOCH-ONLY-GROWS")
 async def test_after_a_reboot_no_coordinator_is_left_every_lease_is_free_and_epochs_go_on(path: Path) -> None:
     clock = ManualClock()
     clock.advance(1_000_000)  # the host had been up for long: its monotonic times lie far ahead of the next boot's

@@ -49,6 +49,7 @@ async def test_leftovers_of_crashed_writers_go_and_those_being_written_stay(tmp_
     assert young.exists()
 
 
+@pytest.mark.proves("OBJECT-WHOLE-OR-NOTHING")
 async def test_a_cancelled_put_leaves_no_file(tmp_path: Path) -> None:
     store = LocalObjects(tmp_path)
     begun = asyncio.Event()

@@ -1,0 +1,20 @@
+"""What discovery and the object store promise to the daemons, in every implementation."""
+
+SOURCE = "Cluster"
+
+PROMISES: dict[str, dict[str, str]] = {
+    "discovery": {
+        "EPOCH-ONLY-GROWS": "The epoch of an agent only grows, over removal, restarts, reboots and crashes.",
+        "LEASE-ONE-HOLDER": "A lease has one holder, whoever races for it in whatever process.",
+        "LEASE-TAKEN-WHEN-OLD": "A lease not renewed in time may be taken; the one who lost it is told.",
+        "FENCED-WRITES": "A writer with an older epoch is refused.",
+        "CLAIM-ONE-OWNER": "An idempotency key has one owner; abandoned work is taken over with its plan.",
+        "RATE-TOKEN-BUCKET": "A bucket gives its burst at once and then its rate.",
+        "NOTICES-HEARD": "A notice reaches subscribers of every process within a second.",
+        "DISCOVERY-WHOLE-OR-NOTHING": "A process killed in a write leaves all of it or nothing, and blocks nobody.",
+    },
+    "objects": {
+        "OBJECT-CREATE-ONCE": "Of many who create an object under one key exactly one wins.",
+        "OBJECT-WHOLE-OR-NOTHING": "An object appears whole, with its metadata, or not at all.",
+    },
+}
