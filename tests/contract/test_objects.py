@@ -155,3 +155,20 @@ async def test_creates_race_across_processes_too(tmp_path: Path) -> None:
     ]
     won = [int(racer.communicate(timeout=60)[0]) for racer in racers]
     assert sum(won) == 50
+
+
+@pytest.mark.proves("OBJECT-WHOLE-OR-NOTHING")
+async def test_a_writer_killed_in_the_middle_leaves_nothing_anyone_sees(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom podium.base.objects.local import LocalObjects\n"
+        "async def data():\n    yield b'x' * 3_000_000\n    print('half', flush=True)\n    await asyncio.sleep(60)\n"
+        "asyncio.run(LocalObjects(Path(sys.argv[1])).put('k', data(), metadata={'a': 'b'}))\n"
+    )
+    store = LocalObjects(tmp_path)
+    await store.put("k", _chunks(b"before"))
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"half\n"
+        writer.kill()
+    assert await _whole(store, "k") == b"before"
+    assert [info.key async for info in store.list("")] == ["k"]
