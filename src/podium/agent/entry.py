@@ -51,7 +51,7 @@ def _imported(entry: str, name: str, where: str) -> Any:
         raise AgentEntryError(
             f"entry {entry!r}: importing {name!r} failed: {error}; is it in requirements.txt or pyproject.toml?"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # the author's module may raise anything
         raise AgentEntryError(f"entry {entry!r}: importing {name!r} failed: {type(error).__name__}: {error}") from error
 
 

@@ -183,7 +183,8 @@ class Instance:
         turn = self.turn
         if turn is not None and turn.id == frame.turn_id and self._turn_task is not None:
             turn.cancelled.set()
-            self._turn_task.cancel()
+            if turn.begun:  # a task cancelled before its first step would end without a word
+                self._turn_task.cancel()
             return
         for message in self._waiting:
             if message.turn_id == frame.turn_id:
@@ -247,8 +248,10 @@ class Instance:
         ctx = AgentContext(self, turn)
         reason: StopReason = "end_turn"
         error: BaseException | None = None
+        turn.begun = True
         try:
-            await _finished(self._agent.on_message(ctx, turn.message))
+            if not turn.cancelled.is_set():
+                await _finished(self._agent.on_message(ctx, turn.message))
         except asyncio.CancelledError as cancelled:
             if self._ending:
                 self._forget(turn)

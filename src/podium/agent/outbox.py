@@ -8,11 +8,14 @@ import msgspec
 
 from podium.agent.errors import AgentUsageError
 from podium.agent.state.journal import Journal
-from podium.wire.limits import FRAME_MAX_BYTES, LINK_AHEAD_MAX_BYTES
+from podium.wire.limits import FRAME_MAX_BYTES
 from podium.wire.link import Delta, FromAgent, StateDelta, pack
 
 CONTENT_MAX_BYTES: Final = FRAME_MAX_BYTES - 4096
 """Largest content of an event: with its envelope it must fit a frame of the stream."""
+
+TURN_BYTES: Final = 64 * 1024
+"""With more than this queued in one loop turn, the next await reaches the loop."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -64,10 +67,15 @@ class Outbox:
         return Sent(self)
 
     async def room(self) -> None:
-        """Waits while the coordinator is more than `LINK_AHEAD_MAX_BYTES` behind. Cancellation just ends the wait."""
-        if self._size + self._unsent() > LINK_AHEAD_MAX_BYTES:
-            self.flush()
-        await self._drained.wait()
+        """Waits while the coordinator is more than `LINK_AHEAD_MAX_BYTES` behind. Cancellation just ends the wait.
+
+        Code that says much without ever waiting for something else gives way to the loop here, every `TURN_BYTES`: what
+        it says is sent, and a cancel can reach it.
+        """
+        if self._size > TURN_BYTES:
+            await asyncio.sleep(0)
+        if not self._drained.is_set():
+            await self._drained.wait()
 
     async def drained(self) -> None:
         """Waits until nothing waits to be written (with a high-water mark of 0)."""

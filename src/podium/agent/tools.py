@@ -56,6 +56,10 @@ class ToolCallHandle:
 
     async def __aenter__(self) -> Self:
         spec = self._spec
+        try:
+            msgspec.json.encode(spec.arguments)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise AgentUsageError(f"{spec.name}: JSON can't hold its arguments: {error}") from error
         start = ToolCallStart(tool_call_id=self.id, tool_name=spec.name, title=spec.title, kind=spec.kind)
         self._ctx._tell("tool.call_start", start)
         self._ctx._unsettled().append(self)

@@ -39,6 +39,7 @@ class Turn:
         self._message_id = frame.id
         self._origin = frame.origin
         self.message = UserMessage(frame.data)
+        self.begun = False
         self.cancelled: asyncio.Event = asyncio.Event()
         self.over: asyncio.Event = asyncio.Event()
         self.steers: deque[str] = deque()

@@ -72,7 +72,7 @@ class MemoryCoordinator(asyncio.Protocol):
             self._acts[type(frame)](frame)
         self._tell()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _error: Exception | None) -> None:
         """The process is gone. A turn it did not end waits to be run again."""
         self._transport = None
         if self._running is not None:

@@ -56,7 +56,7 @@ class AgentHarness:
         self._secrets = dict(secrets or {})
         self._permissions, self._questions = permissions, questions
         self._timeout = timeout
-        self._ids = {"agent_id": new_id("agt"), "instance_id": new_id("inst")}
+        self._agent_id, self._instance_id = new_id("agt"), new_id("inst")
         self._coordinator = MemoryCoordinator(self._respond)
         self._serving: asyncio.Task[int] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -199,7 +199,8 @@ class AgentHarness:
         coordinator.send(
             link.Init(
                 protocol=link.LINK_PROTOCOL,
-                **self._ids,
+                agent_id=self._agent_id,
+                instance_id=self._instance_id,
                 agent_type="harness",
                 deployment_id="harness:0.0.0@00000000",
                 workspace=str(self.workspace),

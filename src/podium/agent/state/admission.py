@@ -267,7 +267,7 @@ def _checked_scalar(value: Any, path: str) -> Any:
 
 def _check_text(value: str, path: str) -> None:
     try:
-        size = len(value.encode())
+        size = len(_encode(value))
     except UnicodeEncodeError:
         raise StateValueError(path, "a string with a lone surrogate, which UTF-8 can't hold") from None
     if size > FRAME_OPS_MAX_BYTES:

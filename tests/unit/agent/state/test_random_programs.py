@@ -142,7 +142,7 @@ def change_whole(lots: random.Random, state: Whole) -> None:
         lambda: setattr(state, "number", lots.choice([0, 1, 2.5, state.number + 1])),
         lambda: setattr(state, "anything", value(lots)),
         lambda: setattr(state, "items", [item for item in state.items if lots.random() < 0.7]),
-        lambda: setattr(state, "items", state.items + [value(lots)]),
+        lambda: setattr(state, "items", [*state.items, value(lots)]),
         lambda: setattr(state, "items", sorted(state.items, key=repr)),
         lambda: setattr(state, "table", {**state.table, "new": value(lots)}),
         lambda: setattr(state, "tags", state.tags | elements(lots)),
@@ -213,20 +213,27 @@ def test_a_refused_change_changes_nothing(lots: random.Random) -> None:
     for target in containers(state):
         bad: Any = {"deep": [1, {"worse": lots.choice([object(), (1,), float("nan"), b"x", {1: 2}])}]}
         with pytest.raises(StateError):
-            if isinstance(target, list):
-                lots.choice([lambda t=target: t.append(bad), lambda t=target: t.__setitem__(slice(None), [1, bad])])()
-            elif isinstance(target, dict):
-                lots.choice([lambda t=target: t.update(fine=1, bad=bad), lambda t=target: t.__setitem__("bad", bad)])()
-            elif isinstance(target, set):
-                target.update(["fine", (1, 2)])
-            else:
-                setattr(target, lots.choice(["items", "table"]) if isinstance(target, Whole) else "notes", bad)
+            put_bad(lots, target, bad)
     assert exact(state.to_dict()) == exact(before)
     assert journal.take() == []
     change(lots, state)
     for ops in journal.take():
         before = patch.apply(before, patch.decode_ops(ops))
     assert exact(before) == exact(state.to_dict())
+
+
+def put_bad(lots: random.Random, target: Any, bad: Any) -> None:
+    acts: list[Callable[[], Any]]
+    if isinstance(target, list):
+        acts = [lambda: target.append(bad), lambda: target.__setitem__(slice(None), [1, bad])]
+    elif isinstance(target, dict):
+        acts = [lambda: target.update(fine=1, bad=bad), lambda: target.__setitem__("bad", bad)]
+    elif isinstance(target, set):
+        acts = [lambda: target.update(["fine", (1, 2)])]
+    else:
+        names = ["items", "table"] if isinstance(target, Whole) else ["notes"]
+        acts = [lambda: setattr(target, lots.choice(names), bad)]
+    lots.choice(acts)()
 
 
 def exact(document: Any) -> str:
