@@ -166,7 +166,7 @@ class _Form:
         self._header = [b"", b""]
 
     def _headers_end(self) -> None:
-        if self._name == FILE_FIELD and self.has_file or self._name in self.fields:
+        if (self._name == FILE_FIELD and self.has_file) or self._name in self.fields:
             raise _broken(f"{self._name!r} is there twice")
         self.has_file |= self._name == FILE_FIELD
 

@@ -19,7 +19,7 @@ from podium.wire.errors import ErrorCode, FieldError, PodiumError, as_json
 from podium.wire.ids import is_agent_type
 from podium.wire.manifest import Manifest
 from podium.wire.refs import Version, deployment_id
-from podium.wire.rest import AgentType, DeployRequest, Deployment, Page, Permission
+from podium.wire.rest import AgentType, Deployment, DeployRequest, Page, Permission
 from podium.wire.status import ALIVE
 
 TAG = "deployments"

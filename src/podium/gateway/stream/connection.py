@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
         for message in messages:
             self._from_client(message)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """The client is gone."""
         if self._phase is Phase.OVER:
             return

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-
 from typing import Final, cast
 
 from podium.base.discovery import DiscoveryUnavailableError

@@ -122,10 +122,12 @@ class Upstream(asyncio.Protocol):
     # ── asyncio.Protocol ────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The TCP connection is there."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
+        """The handshake's answer, or bytes for the receiver."""
         self.heard = True
         if self._receiver is not None:
             self._receiver.upstream_received(data)
@@ -134,9 +136,11 @@ class Upstream(asyncio.Protocol):
         self._try_answer(ended=False)
 
     def eof_received(self) -> None:
+        """The coordinator sends no more."""
         self._try_answer(ended=True)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The TCP connection is gone."""
         self._lost = True
         if not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("the coordinator hung up"))
@@ -144,9 +148,11 @@ class Upstream(asyncio.Protocol):
         self._listener.upstream_lost(self)
 
     def pause_writing(self) -> None:
+        """The coordinator does not take more."""
         self._listener.upstream_full()
 
     def resume_writing(self) -> None:
+        """The coordinator takes more again."""
         self._listener.upstream_drained()
 
     def _try_answer(self, *, ended: bool) -> None:
