@@ -61,12 +61,12 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         said = {
-            **_facts(record),  # first: a fact may not pass for one of the following
             "ts": round(record.created * 1000),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
         }
+        said = {**said, **_facts(record), **said}  # in this order on the line, and no fact passes for one of these
         if record.exc_info and record.exc_info[0] is not None:
             said["exception"] = "".join(traceback.format_exception(*record.exc_info))
         return json.dumps(said, default=str, ensure_ascii=False)

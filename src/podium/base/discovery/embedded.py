@@ -95,7 +95,9 @@ class EmbeddedDiscovery:
                     statements.enter_host(writer, host_boot_id() if boot_id is None else boot_id)
                 reader = opened.enter_context(contextlib.closing(_connect(path)))
                 reader.execute("PRAGMA query_only = ON").close()
-            except (OSError, sqlite3.Error, DatabaseFileError) as error:
+            except DatabaseFileError as error:
+                raise DiscoveryUnavailableError(str(error)) from error
+            except (OSError, sqlite3.Error) as error:
                 raise DiscoveryUnavailableError(f"{path}: {error}") from error
             opened.pop_all()
         return cls(reader, writer, clock)
