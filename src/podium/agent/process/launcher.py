@@ -37,7 +37,14 @@ def launch(control_descriptor: int) -> int:
         signal.set_wakeup_fd(-1)
         waker.close()
         os._exit(_become_template(control, order))
-    return _watch(control, waker, template)
+    code = _watch(control, waker, template)
+    if code is None and order.namespaces:
+        # The first process of its namespace: the kernel ends all others before it is reaped.
+        os.kill(template, signal.SIGKILL)
+        os.waitpid(template, 0)
+    elif not order.namespaces:
+        _sweep()
+    return code or 0
 
 
 def _enter_namespaces(order: Launch) -> None:
@@ -82,8 +89,8 @@ def _listen_for_children() -> socket.socket:
     return reader
 
 
-def _watch(control: socket.socket, waker: socket.socket, template: int) -> int:
-    """Until the template or the coordinator is gone; then nothing is left."""
+def _watch(control: socket.socket, waker: socket.socket, template: int) -> int | None:
+    """Until the template is gone, whose exit code it returns, or the coordinator: None."""
     poll = select.poll()
     poll.register(control, 0)
     poll.register(waker, select.POLLIN)
@@ -95,8 +102,7 @@ def _watch(control: socket.socket, waker: socket.socket, template: int) -> int:
             code = _reap(template)
         if control.fileno() in ready:
             break
-    _sweep()
-    return 0 if code is None else code
+    return code
 
 
 def _reap(template: int) -> int | None:
