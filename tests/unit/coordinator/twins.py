@@ -112,7 +112,9 @@ class ScriptedAgent:
 
     def answer_to(self, message_id: str, text: str) -> None:
         """A whole answer to a message it was given, and the end of the turn."""
-        attempt = next((frame.attempt for frame in self.heard if isinstance(frame, Message) and frame.id == message_id), 1)
+        attempt = next(
+            (frame.attempt for frame in self.heard if isinstance(frame, Message) and frame.id == message_id), 1
+        )
         self.emit(message_id, "stream_start", {"message_id": message_id, "attempt": attempt})
         self.emit(message_id, "stream_update", {"text": text})
         self.emit(message_id, "stream_end", {"text": text, "stop_reason": "end_turn"})

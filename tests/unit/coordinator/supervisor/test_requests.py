@@ -184,4 +184,3 @@ async def test_a_deadline_passes_while_the_coordinator_is_down(timed_house: Hous
     await until(lambda: house.host.agent.messages() == [ack.message_id])
     forward(house, clock, 1)
     assert contents(instance, "tool.approval_resolved")[0]["outcome"] == "expired"
-
