@@ -62,7 +62,7 @@ def answered(answer: AnswerRequest) -> Answers:
     return result
 
 
-def read_options(options: Iterable[PermissionOption | Mapping[str, Any] | str] | None) -> list[PermissionOption]:
+def read_options(options: Iterable[Any] | None) -> list[PermissionOption]:
     """Options as authors write them: structs, mappings, or just a kind such as `"allow_once"`.
 
     Raises:
@@ -87,13 +87,15 @@ def read_questions(questions: Any) -> list[Question]:
     return read
 
 
-def _option(option: PermissionOption | Mapping[str, Any] | str) -> PermissionOption:
+def _option(option: Any) -> PermissionOption:
     if isinstance(option, PermissionOption):
         return option
     if isinstance(option, str):
         if option not in get_args(PermissionKind):
             raise AgentUsageError(f"{option!r} is no kind of option; write one of {', '.join(_NAMES)}, or a mapping")
         return PermissionOption(option, _NAMES[option], cast("PermissionKind", option))
+    if not isinstance(option, Mapping):
+        raise AgentUsageError(f"{option!r} is no option")
     kind = option.get("kind")
     written = {"option_id": kind, "name": _NAMES.get(str(kind), kind), **option}
     return _converted(written, PermissionOption)

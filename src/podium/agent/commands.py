@@ -33,6 +33,9 @@ DRAIN_SECONDS: Final = 1.0
 REAP_SECONDS: Final = 5.0
 """How long a killed process may take to end (one in the kernel's hands may not) before it is left to the supervisor."""
 
+ADOPTED_POLL_SECONDS: Final = 0.002
+"""How often a killed process we adopted is looked at until it can be reaped."""
+
 
 class CommandSpec(msgspec.Struct, frozen=True):
     """What is to be run."""
@@ -109,6 +112,7 @@ class RunningCommand:
             kill_group(process.pid)
             await pumps.close(DRAIN_SECONDS)
             await _reap(process)
+            await _reap_adopted(process.pid)
             self._groups.discard(process.pid)
             for pipe, _ in _pipes(process):
                 pipe.close()
@@ -203,6 +207,15 @@ async def _reap(process: "subprocess.Popen[Any]") -> None:
         async with asyncio.timeout(REAP_SECONDS):
             await _exited(process.pid)
     process.poll()
+
+
+async def _reap_adopted(group: int) -> None:
+    """Reaps killed members of `group` that have become our children: we adopt them where we are init or a subreaper."""
+    with contextlib.suppress(ChildProcessError, TimeoutError):
+        async with asyncio.timeout(REAP_SECONDS):
+            while True:
+                if os.waitpid(-group, os.WNOHANG)[0] == 0:  # noqa: ASYNC222 - WNOHANG
+                    await asyncio.sleep(ADOPTED_POLL_SECONDS)  # they are ours and dying; there is no event for it
 
 
 def _pipes(process: "subprocess.Popen[bytes]") -> list[tuple[IO[bytes], Literal["stdout", "stderr"]]]:

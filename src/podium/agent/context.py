@@ -201,12 +201,12 @@ class AgentContext:
         tool_name: str,
         arguments: Any = None,
         *,
-        options: Iterable[events.PermissionOption | Mapping[str, Any] | str] | None = None,
+        options: Iterable[Any] | None = None,
         timeout: float | None = None,
         default: str | None = None,
         tool_call_id: str | None = None,
     ) -> ChosenOption:
-        """Asks for leave and waits. Returns the id of the chosen option (`.granted`, `.kind`, `.name`, `.outcome`).
+        """Asks for leave and waits. Options are `PermissionOption`, `{option_id, name, kind}`, or just a kind. Returns the id of the chosen option (`.granted`, `.kind`, `.name`, `.outcome`).
 
         After `timeout` seconds the option `default` is taken, none when it is None. The request outlives the process:
         when the turn is run again after a crash and asks the same, an answer that came meanwhile is found.

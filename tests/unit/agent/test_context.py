@@ -153,7 +153,7 @@ async def test_an_exception_in_a_tool_call_is_its_error_and_goes_on() -> None:
             await ctx.tool_call("look", {"x": object()}).__aenter__()
 
     turn = await said(script)
-    assert [event["message"] for event in turn.of_type("tool.error")][0] == "KeyError: 'gone'"
+    assert turn.of_type("tool.error")[0]["message"] == "KeyError: 'gone'"
     assert turn.types.count("tool.call_start") == turn.types.count("tool.error") == 2
 
 
