@@ -81,6 +81,9 @@ class Conversation:
             if event.kind != "message.user" and event.seq < first_new:
                 return
             self._skip_until_user = False
+        if event.kind in _OF_THE_INSTANCE and event.instance_id not in (None, stream.instance_id):
+            # The end of the instance before this one, which the agent has outlived.
+            return
         self._screen.write(self._transcript.feed(event))
         self._note(event)
 
@@ -93,7 +96,7 @@ class Conversation:
             self._wake()
         elif event.kind == "tool.approval_resolved":
             self._resolved(str(content.get("request_id")))
-        elif event.kind == "terminated" or (event.kind == "state.status" and content.get("status") == "failed"):
+        elif event.kind == "state.status" and content.get("status") in ("failed", "terminated"):
             self._finish("")
 
     def _finish(self, turn_id: str) -> None:
@@ -133,6 +136,11 @@ class Conversation:
         finally:
             loop.remove_signal_handler(signal.SIGINT)
 
+    def note(self, text: str) -> None:
+        """Shows a faint line of our own."""
+        self._screen.note(text)
+        self._transcript.line_ended()
+
     async def close(self) -> None:
         """Lets go of everything."""
         await self.detach()
@@ -142,7 +150,7 @@ class Conversation:
         """Sends one message and waits until its turn is over."""
         stream = self._stream
         if stream is None:
-            self._screen.note("the agent is being restarted; try again in a moment")
+            self.note("the agent is being restarted; try again in a moment")
             return
         if self._screen.terminal:
             self._transcript.expect_own(text)
@@ -165,7 +173,7 @@ class Conversation:
             self._interrupts += 1
             if self._interrupts > 1:
                 return False
-            self._screen.note("Ctrl-C again leaves")
+            self.note("Ctrl-C again leaves")
             return True
         self._interrupts = 0
         if isinstance(typed, str) and typed.strip():
@@ -176,7 +184,7 @@ class Conversation:
         if text in ("/quit", "/exit"):
             raise LeftError
         if text in ("/help", "/?"):
-            self._screen.note(f"{HELP} · /quit")
+            self.note(f"{HELP} · /quit")
             return
         try:
             await self.say(text)
@@ -229,7 +237,7 @@ class Conversation:
             while (value := prompt.read(typed := await self._typed(prompt))) is None:
                 if typed == _NOTHING or self._answering is None:
                     return None if self._answering is None else asked.dismissal()
-                self._screen.note("type the number or the name of an option")
+                self.note("type the number or the name of an option")
             given[prompt.id] = value
         return asked.answer(given)
 
@@ -244,7 +252,7 @@ class Conversation:
         except PodiumConnectionError as error:
             if error.code is not ErrorCode.ALREADY_RESOLVED:
                 raise
-            self._screen.note("answered elsewhere already")
+            self.note("answered elsewhere already")
 
     # ── Ctrl-C and failure ───────────────────────────────────────────────────────────────────────────────────
 
@@ -253,7 +261,7 @@ class Conversation:
         self._interrupts += 1
         self._changed.set()
         if self._interrupts == 1 and self._stream is not None:
-            self._screen.note("cancelling; Ctrl-C again leaves")
+            self.note("cancelling; Ctrl-C again leaves")
             self._tasks.start(self._cancel(self._stream), "cancel")
 
     async def _cancel(self, stream: PodiumConnection) -> None:
@@ -261,7 +269,7 @@ class Conversation:
             await stream.send(Cancel())
         except PodiumConnectionError as error:
             if error.code is not ErrorCode.NO_TURN:
-                self._screen.note(f"not cancelled: {error.detail}")
+                self.note(f"not cancelled: {error.detail}")
 
     def _check(self) -> None:
         if self._failure is not None:
@@ -271,6 +279,7 @@ class Conversation:
 
 
 _NOTHING: Final = ""
+_OF_THE_INSTANCE: Final = frozenset({"terminating", "terminated", "state.status"})
 _FATAL: Final = frozenset(
     {
         ErrorCode.UNREACHABLE,

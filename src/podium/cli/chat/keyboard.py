@@ -106,7 +106,7 @@ class TerminalKeyboard:
 
         past = FileHistory(str(history)) if history is not None else InMemoryHistory()
         self._lines: PromptSession[Any] = PromptSession(history=past)
-        self._answers: PromptSession[Any] = PromptSession()
+        self._answers: PromptSession[Any] = PromptSession(erase_when_done=True)
         self._draft = ""
 
     async def line(self) -> str | Key:

@@ -43,7 +43,9 @@ def shortened(text: str, width: int) -> str:
 
 
 def seconds(millis: int) -> str:
-    """A duration as people read it: `0.4 s`, `12 s`, `2 m 5 s`."""
+    """A duration as people read it: `35 ms`, `1.4 s`, `12 s`, `2 m 5 s`."""
+    if millis < 1000:
+        return f"{millis} ms"
     if millis < 10_000:
         return f"{millis / 1000:.1f} s"
     whole = millis // 1000

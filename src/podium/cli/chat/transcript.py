@@ -80,6 +80,10 @@ class Transcript:
         """The person has just typed `text` and sees it already: its event is not shown again."""
         self._own.append(text)
 
+    def line_ended(self) -> None:
+        """Something else was shown in between, and what comes next begins a line."""
+        self._at_start = True
+
     def feed(self, event: PodiumEvent) -> list[Piece]:
         """What `event` adds to the screen."""
         handler = self._handlers.get(event.kind)
@@ -285,7 +289,14 @@ class Transcript:
 
     def _terminated(self, _event: PodiumEvent, content: dict[str, Any]) -> list[Piece]:
         self._activity = None
-        return self._line(f"■ ended: {_string(content, 'reason')}", Look.FAINT)
+        reason = _string(content, "reason")
+        if reason == "idle":
+            # It sleeps, and wakes by itself: nothing a person must know.
+            return []
+        if reason == "crashed":
+            how = _string(content, "signal") or f"exit code {content.get('exit_code')}"
+            return self._line(f"✗ the agent's process crashed ({how})", Look.BAD)
+        return self._line(f"■ ended: {reason}", Look.FAINT)
 
     # ── lines ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -18,7 +18,6 @@ from podium.cli.project import read_manifest
 
 if TYPE_CHECKING:
     from podium.cli.chat.conversation import Conversation
-    from podium.cli.chat.screen import Screen
     from podium.cli.development.reloading import Reloader
     from podium.client import ClientSettings, PodiumClient
 
@@ -83,16 +82,16 @@ async def _run_agent(podium: "PodiumClient", directory: Path, data: Path, *, sho
     from podium.cli.development.reloading import BrokenProjectError, Reloader
 
     reloader = Reloader(podium, directory, SystemClock())
-    conversation, screen = make_conversation(data, show_thinking=show_thinking)
+    conversation, _ = make_conversation(data, show_thinking=show_thinking)
     tasks = TaskOwner("dev")
     try:
         try:
             running = await reloader.switch(await reloader.upload())
         except BrokenProjectError as error:
             raise ConfigurationError(str(error)) from error
-        screen.note(f"{running.deployment_id} runs; save a file to restart it, Ctrl-D leaves")
+        conversation.note(f"{running.deployment_id} runs; save a file to restart it, Ctrl-D leaves")
         conversation.attach(await podium.connect(running.instance_id))
-        tasks.start(_watch(podium, reloader, conversation, screen, directory), "watch")
+        tasks.start(_watch(podium, reloader, conversation, directory), "watch")
         await conversation.run()
     finally:
         await tasks.close()
@@ -100,18 +99,14 @@ async def _run_agent(podium: "PodiumClient", directory: Path, data: Path, *, sho
         await reloader.close()
 
 
-async def _watch(
-    podium: "PodiumClient", reloader: "Reloader", conversation: "Conversation", screen: "Screen", directory: Path
-) -> None:
+async def _watch(podium: "PodiumClient", reloader: "Reloader", conversation: "Conversation", directory: Path) -> None:
     from podium.cli.development.watching import changes
 
     async for names in changes(directory):
-        await _reload(podium, reloader, conversation, screen, names)
+        await _reload(podium, reloader, conversation, names)
 
 
-async def _reload(
-    podium: "PodiumClient", reloader: "Reloader", conversation: "Conversation", screen: "Screen", names: list[str]
-) -> None:
+async def _reload(podium: "PodiumClient", reloader: "Reloader", conversation: "Conversation", names: list[str]) -> None:
     from podium.cli.development.reloading import BrokenProjectError
     from podium.client import PodiumConnectionError
 
@@ -120,15 +115,15 @@ async def _reload(
     try:
         deployment_id = await reloader.upload()
     except (BrokenProjectError, PodiumConnectionError) as error:
-        screen.note(f"✗ not restarted: {error}")
+        conversation.note(f"✗ not restarted: {error}")
         return
     seen = await conversation.detach()
     try:
         await reloader.switch(deployment_id)
-        screen.note(f"↻ {', '.join(names)}: restarted in {loop.time() - began:.2f} s")
+        conversation.note(f"↻ {', '.join(names)}: restarted in {loop.time() - began:.2f} s")
     except PodiumConnectionError as error:
-        screen.note("\n".join([f"✗ {error.detail}", *(f"    {line}" for line in error.logs[-12:])]))
+        conversation.note("\n".join([f"✗ {error.detail}", *(f"    {line}" for line in error.logs[-12:])]))
         if reloader.running is not None:
-            screen.note("the version before runs on")
+            conversation.note("the version before runs on")
     if reloader.running is not None:
         conversation.attach(await podium.connect(reloader.running.instance_id, seen))

@@ -206,6 +206,27 @@ async def test_what_was_said_before_begins_with_a_message_of_the_user(stage: Sta
     assert stage.out.getvalue() == "› earlier\nAnswer.\n3.0 s\n"
 
 
+async def test_a_crash_does_not_end_the_turn_that_is_run_again(stage: Stage) -> None:
+    def crash() -> None:
+        stage.agent.say("stream_update", text="half")
+        stage.agent.say("terminated", reason="crashed", signal="SIGKILL")
+        stage.agent.say("state.status", status="initializing", previous="running")
+        stage.agent.say("stream_start", message_id="m", attempt=2)
+        stage.agent.finish("whole")
+
+    stage.keyboard.typed = ["work"]
+    stage.agent.answers = [crash]
+    said = await stage.run()
+    assert "✗ the agent's process crashed (SIGKILL)\n↻ the agent was restarted; attempt 2\nwhole\n" in said
+
+
+async def test_the_end_of_an_instance_before_this_one_is_not_shown(stage: Stage) -> None:
+    stage.agent.inbox.put(PodiumEvent("terminated", {"reason": "stop"}, instance_id="inst-before", seq=1))
+    stage.conversation.attach(stage.agent)
+    await asyncio.sleep(0)
+    assert stage.out.getvalue() == ""
+
+
 async def test_slash_commands_are_not_sent(stage: Stage) -> None:
     stage.keyboard.typed = ["/help", "/quit", "never sent"]
     said = await stage.run()

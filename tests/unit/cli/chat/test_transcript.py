@@ -142,6 +142,8 @@ def test_errors_restarts_cancellations_and_ends_are_told() -> None:
         ("error", {"code": "ValueError", "message": "no number", "retryable": True}),
         ("file.changed", {"path": "a.txt", "kind": "modified", "iteration": 3}),
         ("state.status", {"status": "failed", "previous": "running"}),
+        ("terminated", {"reason": "crashed", "signal": "SIGKILL"}),
+        ("terminated", {"reason": "idle"}),
         ("terminated", {"reason": "stop"}),
     ) == expected("""
         ↻ the agent was restarted; attempt 2
@@ -150,6 +152,7 @@ def test_errors_restarts_cancellations_and_ends_are_told() -> None:
         ✗ ValueError: no number (trying again may help)
           ✎ modified a.txt
         ✗ the instance has failed; `podium logs` tells why
+        ✗ the agent's process crashed (SIGKILL)
         ■ ended: stop
         """)
 
