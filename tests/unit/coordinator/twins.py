@@ -58,6 +58,10 @@ from podium.wire.manifest import Limits, Manifest, Restart
 from podium.wire.rest import CoordinatorCreate, Deployment, Load, Resources
 
 QUICK = Timings(ready=2.0, shutdown=0.2, terminate=0.2, kill=2.0, idle_reply=1.0)
+UNBOUNDED = Capacity()
+MANIFEST = Manifest(
+    "echo", "1.0.0", "python", "agent:Echo", limits=Limits(idle_timeout_ms=0), restart=Restart(3, 60_000, 1)
+)
 DEPLOYMENT = Deployment("echo:1.0.0@00000000", "echo", "1.0.0", "sha256:" + "0" * 64, 1, "python", 0)
 
 
@@ -285,11 +289,9 @@ class House:
     directory: Path
     host: ScriptedHost = field(default_factory=ScriptedHost)
     clock: Clock = field(default_factory=SystemClock)
-    manifest: Manifest = Manifest(
-        "echo", "1.0.0", "python", "agent:Echo", limits=Limits(idle_timeout_ms=0), restart=Restart(3, 60_000, 1)
-    )
+    manifest: Manifest = MANIFEST
     timings: Timings = QUICK
-    capacity: Capacity = Capacity()
+    capacity: Capacity = UNBOUNDED
 
     def __post_init__(self) -> None:
         self.discovery = MemoryDiscovery(self.clock)

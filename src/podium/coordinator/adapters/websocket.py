@@ -178,7 +178,7 @@ class WebSocket(asyncio.Protocol):
         if self.peer is not None and self.is_open:
             self.peer.drained()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         """The connection is gone."""
         self._alarm.set(None)
         self._transport = None

@@ -24,10 +24,10 @@ class _Watcher:
         self.news = asyncio.Event()
         self.over = False
 
-    def published(self, batch: Published) -> None:
+    def published(self, _batch: Published) -> None:
         self.news.set()
 
-    def ended(self, code: CloseCode, reason: str) -> None:
+    def ended(self, _code: CloseCode, _reason: str) -> None:
         self.over = True
         self.news.set()
 

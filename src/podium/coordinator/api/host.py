@@ -24,24 +24,24 @@ class Host:
         self._load = load
         self._checks = checks
 
-    async def get_health(self, call: Call) -> Health:
+    async def get_health(self, _call: Call) -> Health:
         """The process is alive."""
         return Health("ok", self._version)
 
-    async def get_ready(self, call: Call) -> Answer:
+    async def get_ready(self, _call: Call) -> Answer:
         """Whether everything it needs can be used."""
         failing = [name for name, check in self._checks.items() if not await _passes(check)]
         if self._supervisor.draining:
             failing.append("draining")
         return Answer(503 if failing else 200, Ready("not_ready" if failing else "ready", failing))
 
-    async def get_metrics(self, call: Call) -> Answer:
+    async def get_metrics(self, _call: Call) -> Answer:
         """Counters and gauges in the Prometheus text format."""
         for status, count in self._by_status().items():
             self._metrics.set("instances", count, status=status.value)
         return Answer(200, self._metrics.page().encode(), content_type=CONTENT_TYPE)
 
-    async def get_status(self, call: Call) -> dict[str, Any]:
+    async def get_status(self, _call: Call) -> dict[str, Any]:
         """Agents, resources, isolation, version."""
         supervisor = self._supervisor
         return {
@@ -54,7 +54,7 @@ class Host:
             "instances": {status.value: count for status, count in self._by_status().items() if count},
         }
 
-    async def drain(self, call: Call) -> Answer:
+    async def drain(self, _call: Call) -> Answer:
         """Takes no more instances, lets turns finish, ends processes; in the background."""
         if not self._supervisor.draining:
             self._supervisor.draining = True

@@ -6,7 +6,7 @@ from podium.coordinator.domain.ports import Deployments
 from podium.coordinator.supervisor.instance import Instance
 from podium.wire import refs, rest
 from podium.wire.errors import PodiumError
-from podium.wire.rest import DeployRequest, Deployment, InstanceInfo, Resources, RunningTurn, WorkspaceInfo
+from podium.wire.rest import Deployment, DeployRequest, InstanceInfo, Resources, RunningTurn, WorkspaceInfo
 
 
 class Instances:

@@ -68,9 +68,9 @@ class _CountedSocket(WebSocket):
         self._sockets.add(self)
         super().connection_made(transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._sockets.discard(self)
-        super().connection_lost(exc)
+        super().connection_lost(_exc)
 
 
 class _Refusal(asyncio.Protocol):

@@ -87,7 +87,7 @@ class Surroundings:
     """Discovery should hear of it, soon."""
     runtime_config: Callable[[], dict[str, Any]]
     """The runtime layer of the configuration as last read."""
-    store_options: StoreOptions = StoreOptions()
-    timings: Timings = Timings()
+    store_options: StoreOptions = field(default_factory=StoreOptions)
+    timings: Timings = field(default_factory=Timings)
     metrics: Metrics = field(default_factory=Metrics)
     """Counts for `/metrics`, by name."""

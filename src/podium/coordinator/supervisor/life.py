@@ -251,7 +251,7 @@ class Life:
             self._instance.around.metrics.add("agents_misbehaved_total")
             self.kill(f"the agent broke the protocol of its link: {why}")
 
-    def lines_printed(self, link: AgentLink, stream: Stream, lines: list[str]) -> None:
+    def lines_printed(self, _link: AgentLink, stream: Stream, lines: list[str]) -> None:
         """Printed lines: into the log, a little later."""
         now = self._instance.around.clock.now_ms()
         self._lines += [(stream, line, now) for line in lines]
@@ -319,7 +319,7 @@ class Life:
                 pass
         except PodiumError as error:
             self._fail(error.detail, error)
-        except Exception:  # a bug of ours must end this instance visibly, not leave it half alive
+        except Exception:  # noqa: BLE001 - a bug of ours must end this instance visibly, not leave it half alive
             _log.exception("life_broke", extra={"instance_id": self._instance.facts.instance_id})
             self._fail("something is wrong on our side", None)
         finally:

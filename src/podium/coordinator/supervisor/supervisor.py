@@ -70,8 +70,8 @@ class Parts:
     directory: Path
     """Where agents' directories are."""
     capacity: Capacity = Capacity()
-    timings: Timings = Timings()
-    store_options: StoreOptions = StoreOptions()
+    timings: Timings = field(default_factory=Timings)
+    store_options: StoreOptions = field(default_factory=StoreOptions)
     metrics: Metrics = field(default_factory=Metrics)
 
 

@@ -38,7 +38,7 @@ def said(queue: TurnQueue, line: str) -> str:
         case ["offer", name]:
             return offer(queue, name)
         case ["offer", name, "queue" | "steer" | "interrupt" | "reject" as on_busy]:
-            return offer(queue, name, on_busy)  # type: ignore[arg-type]
+            return offer(queue, name, on_busy)
         case ["next"]:
             queue.start_next()
             running = queue.deliver(0.0, 0)

@@ -12,7 +12,6 @@ from podium.base.discovery import InstanceFilter
 from podium.coordinator.supervisor.facts import Timings
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.link import ConfigChanged, Failed, IdleCheck, IdleReply, Init, Ready, Shutdown, ToAgent, TurnError
-from podium.wire.manifest import Restart
 from podium.wire.status import InstanceStatus
 from tests.unit.coordinator.twins import (
     QUICK,
@@ -131,7 +130,8 @@ async def test_a_restarted_agent_gets_its_state_back(house: House) -> None:
     house.host.agent.end(None, "SIGKILL")
     await until(lambda: len(house.host.started) == 2 and instance.status is InstanceStatus.READY)
     init = house.host.agent.init
-    assert init is not None and (init.state, init.state_version, init.state_schema) == ({"count": 7}, 1, 1)
+    assert init is not None
+    assert (init.state, init.state_version, init.state_schema) == ({"count": 7}, 1, 1)
     assert contents(instance, "terminated")[0] == {"reason": "crashed", "signal": "SIGKILL"}
 
 

@@ -79,7 +79,8 @@ async def test_a_delta_out_of_order_ends_the_process_and_the_state_stays_true(ho
     await until(lambda: len(house.host.started) == 2 and instance.status is InstanceStatus.READY)
     with instance.reading() as store:
         assert store.state_version == 1
-    assert house.host.agent.init is not None and house.host.agent.init.state == {"count": 1}
+    assert house.host.agent.init is not None
+    assert house.host.agent.init.state == {"count": 1}
 
 
 async def test_what_needs_a_versioned_workspace_is_answered_with_the_reason(house: House) -> None:
@@ -100,6 +101,6 @@ async def test_an_agent_reads_the_conversation(house: House) -> None:
     await until(lambda: not instance.queue.has_work)
     house.host.agent.say(Request(id=1, method="messages", params={"limit": 10}), IdleReply(allow=True))
     house.host.agent.flush()
-    answer = [frame for frame in house.host.agent.heard if isinstance(frame, Response)][0]
+    answer = next(frame for frame in house.host.agent.heard if isinstance(frame, Response))
     assert [(message["role"], message["text"]) for message in answer.result] == [("user", "hello"), ("agent", "hello")]
     assert instance.status is InstanceStatus.READY

@@ -89,7 +89,8 @@ async def test_a_stop_that_was_under_way_is_finished(house: House) -> None:
     supervisor = await house.crash()
     assert supervisor.instances == {}
     entry = supervisor.parts.catalog.instance(instance.facts.instance_id)
-    assert entry is not None and entry.status is InstanceStatus.TERMINATED
+    assert entry is not None
+    assert entry.status is InstanceStatus.TERMINATED
 
 
 @pytest.mark.noisy("not_recovered")

@@ -72,7 +72,8 @@ async def test_turns_run_one_at_a_time_in_the_order_of_their_messages(house: Hou
     acks = [send(instance, text) for text in ("one", "two", "three")]
     for ack in acks:
         running = instance.queue.running
-        assert running is not None and running.entry.message_id == ack.message_id
+        assert running is not None
+        assert running.entry.message_id == ack.message_id
         await until(lambda expected=ack: house.host.agent.messages()[-1:] == [expected.message_id])  # type: ignore[misc]
         house.host.agent.finish(ack.message_id or "")
     assert not instance.queue.has_work
@@ -195,7 +196,8 @@ async def test_a_turn_is_run_again_when_its_process_dies(house: House) -> None:
     house.host.agent.end(None, "SIGKILL")
     await until(lambda: len(house.host.started) == 2 and house.host.agent.messages() == [ack.message_id])
     again = house.host.agent
-    assert again.init is not None and again.init.turn is not None
+    assert again.init is not None
+    assert again.init.turn is not None
     assert [frame.attempt for frame in again.heard if isinstance(frame, Message)] == [2]
     assert SteerTurn(turn_id=ack.turn_id or "", text="and this") in again.heard
     again.finish(ack.message_id or "")
@@ -247,7 +249,7 @@ async def test_metadata_of_a_message_reaches_the_agent_and_every_client(house: H
     instance = await house.create()
     send(instance, "hello", mood="good")
     await until(lambda: len(house.host.agent.messages()) == 1)
-    heard = [frame for frame in house.host.agent.heard if isinstance(frame, Message)][0]
+    heard = next(frame for frame in house.host.agent.heard if isinstance(frame, Message))
     assert heard.data == {"text": "hello", "mood": "good", "role": "user"}
     assert contents(instance, "message.user")[0]["mood"] == "good"
 
