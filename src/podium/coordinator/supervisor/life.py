@@ -13,19 +13,17 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from podium.coordinator.adapters.link import AgentLink, Stream
 from podium.coordinator.adapters.store import StoreError
-from podium.coordinator.domain import restarts
 from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.ports import AgentProcess, ExitStatus, ProcessStartError
+from podium.coordinator.supervisor.endings import Endings, told
 from podium.coordinator.supervisor.launch import init_frame, process_spec
+from podium.coordinator.supervisor.output import Output
 from podium.coordinator.supervisor.step import Step
-from podium.coordinator.supervisor.turns import TurnEnd
 from podium.coordinator.supervisor.voice import MisbehaviourError
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
-from podium.wire.events import ErrorContent, Reason, SandboxInit, SandboxProvisioning, Terminated
-from podium.wire.limits import START_FAILURE_LOG_LINES
+from podium.wire.events import SandboxInit, SandboxProvisioning
 from podium.wire.link import FromAgent, IdleCheck, Shutdown, ToAgent, pack
-from podium.wire.manifest import Restart
 from podium.wire.status import InstanceStatus
 
 if TYPE_CHECKING:
@@ -35,16 +33,8 @@ _log = logging.getLogger(__name__)
 
 ShutdownReason = Literal["stop", "idle", "drain"]
 
-OUTPUT_DELAY_SECONDS: Final = 0.05
-"""Printed lines are collected for this long, so that a chatty agent costs few transactions."""
-
-OUTPUT_HELD_MAX_LINES: Final = 500
-"""More collected lines than this are written at once."""
-
 SLOW_STEP_SECONDS: Final = 0.05
 """An agent whose frames took longer than this to commit and publish is not read for as long again."""
-
-_LEVEL_OF: Final[dict[Stream, str]] = {"stdout": "info", "stderr": "error"}
 
 
 class StartFailure(Exception):
@@ -61,7 +51,6 @@ class Life:
     def __init__(self, instance: "Instance") -> None:
         self._instance = instance
         self._task: asyncio.Task[None] | None = None
-        self._first: asyncio.Future[None] | None = None
         self._process: AgentProcess | None = None
         self._link: AgentLink | None = None
         self._attention = asyncio.Event()
@@ -73,12 +62,10 @@ class Life:
         self._kill_why: str | None = None
         self._init_error: str | None = None
         self._start_error: PodiumError | None = None
-        self._history: tuple[float, ...] = ()
-        self._lines: list[tuple[Stream, str, int]] = []
-        self._flush_alarm = instance.around.timers.alarm(self._flush_lines)
+        self._endings = Endings(instance)
+        self._output = Output(instance)
         self._resume_alarm = instance.around.timers.alarm(self._resume_reading)
         self.idle_asked_at: float | None = None
-        self.restarts = 0
 
     # ── what it is ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -96,6 +83,11 @@ class Life:
     def is_closing(self) -> bool:
         """Whether the process has been told to end."""
         return self._shutdown is not None
+
+    @property
+    def restarts(self) -> int:
+        """How often the process was started again after it ended by itself."""
+        return self._endings.restarts
 
     @property
     def process(self) -> AgentProcess | None:
@@ -131,10 +123,10 @@ class Life:
         Raises:
             PodiumError: `agent_start_failed` with the last lines of the log; the instance has failed.
         """
-        if self._first is None:
-            self._first = asyncio.get_running_loop().create_future()
+        if self._endings.first is None:
+            self._endings.first = asyncio.get_running_loop().create_future()
             self._launch()
-        await asyncio.shield(self._first)
+        await asyncio.shield(self._endings.first)
 
     def wake(self) -> None:
         """Sees to it that the process runs; a sleeping instance's is started."""
@@ -253,12 +245,7 @@ class Life:
 
     def lines_printed(self, _link: AgentLink, stream: Stream, lines: list[str]) -> None:
         """Printed lines: into the log, a little later."""
-        now = self._instance.around.clock.now_ms()
-        self._lines += [(stream, line, now) for line in lines]
-        if len(self._lines) > OUTPUT_HELD_MAX_LINES:
-            self._flush_lines()
-        else:
-            self._flush_alarm.set(self._instance.around.clock.monotonic() + OUTPUT_DELAY_SECONDS)
+        self._output.printed(stream, lines)
 
     def process_ended(self, link: AgentLink, status: ExitStatus) -> None:
         """The process is gone."""
@@ -284,20 +271,6 @@ class Life:
         self._init_error = f"on_init failed: {message}"
         self._attention.set()
 
-    def _flush_lines(self) -> None:
-        lines, self._lines = self._lines, []
-        instance = self._instance
-        if not lines or instance.is_over or instance.lost:
-            return
-        running = instance.queue.running
-        turn_id = running.entry.turn_id if running is not None else ""
-        try:
-            with instance.step() as step:
-                for stream, line, ts in lines:
-                    step.batch.log(_LEVEL_OF[stream], line, "", stream, ts, turn_id=turn_id)
-        except PodiumError as error:
-            _log.error("output_lost", extra={"instance_id": instance.facts.instance_id, "error": str(error)})
-
     def _resume_reading(self) -> None:
         if self._process is not None:
             self._process.resume_reading()
@@ -318,16 +291,14 @@ class Life:
             while await self._once():
                 pass
         except PodiumError as error:
-            self._fail(error.detail, error)
+            self._endings.fail(error.detail, error)
         except Exception:  # noqa: BLE001 - a bug of ours must end this instance visibly, not leave it half alive
             _log.exception("life_broke", extra={"instance_id": self._instance.facts.instance_id})
-            self._fail("something is wrong on our side", None)
+            self._endings.fail("something is wrong on our side", None)
         finally:
             await self._leave_nothing()
             self._task = None
-            if self._first is not None and not self._first.done():
-                self._first.set_exception(PodiumError(ErrorCode.INSTANCE_STOPPING, "it was stopped while it started"))
-                self._first.exception()
+            self._endings.refuse(PodiumError(ErrorCode.INSTANCE_STOPPING, "it was stopped while it started"))
             if self._shutdown != "stop":
                 self._instance.rest()
 
@@ -336,7 +307,7 @@ class Life:
         process, self._process = self._process, None
         if process is not None:
             await process.kill()
-        self._flush_lines()
+        self._output.flush()
         self._ready = False
         self._link = None
 
@@ -353,13 +324,13 @@ class Life:
             failure, self._start_error = error.detail, error
         self._starting = False
         if failure is None:
-            self._first_done()
+            self._endings.ready()
             await self._watch()
         elif self._process is not None:
             await self._process.kill()
         self._process = None
         self._ready = False
-        self._flush_lines()
+        self._output.flush()
         return await self._afterwards(failure)
 
     def _reset(self) -> None:
@@ -400,15 +371,11 @@ class Life:
             await self._attention.wait()
             self._attention.clear()
             if self._exit is not None:
-                raise StartFailure(f"the process ended before it was ready ({_told(self._exit)})")
+                raise StartFailure(f"the process ended before it was ready ({told(self._exit)})")
             if self._init_error is not None:
                 raise StartFailure(self._init_error)
             if self._kill_why is not None:
                 raise StartFailure(self._kill_why)
-
-    def _first_done(self) -> None:
-        if self._first is not None and not self._first.done():
-            self._first.set_result(None)
 
     async def _watch(self) -> None:
         """Until the process is gone."""
@@ -444,83 +411,20 @@ class Life:
     # ── after the end of a process ──────────────────────────────────────────────────────────────────────────
 
     async def _afterwards(self, failure: str | None) -> bool:
+        """What follows the end of a process; True: another one."""
+        instance = self._instance
         if self._shutdown == "stop":
-            with self._instance.step() as step:
-                self._instance.turns.process_lost(step)
+            with instance.step() as step:
+                instance.turns.process_lost(step)
             return False
         if failure is None and self._shutdown is not None:
-            return self._slept(self._shutdown)
-        why = failure or self._kill_why or f"the process ended by itself ({_told(self._exit)})"
-        return await self._by_policy(why, started=failure is None)
-
-    def _slept(self, reason: ShutdownReason) -> bool:
-        instance = self._instance
-        with instance.step() as step:
-            instance.turns.process_lost(step)
-            step.event("terminated", _terminated(reason, self._exit))
-            instance.change(step, Change.SLEPT if reason == "idle" else Change.HOST_LOST)
-        return reason == "idle" and (self._wake_again or self.wants_process)
-
-    async def _by_policy(self, why: str, *, started: bool) -> bool:
-        instance = self._instance
-        if not allows(instance.status, Change.GAVE_UP):
+            self._endings.slept(self._shutdown, self._exit)
+            return self._shutdown == "idle" and (self._wake_again or self.wants_process)
+        why = failure or self._kill_why or f"the process ended by itself ({told(self._exit)})"
+        ended = self._exit if failure is None else None
+        wait = self._endings.by_policy(why, ended, error=self._start_error)
+        if wait is None:
             return False
-        if self._first is not None and not self._first.done():
-            error = self._start_error
-            self._fail(why, error or PodiumError(ErrorCode.AGENT_START_FAILED, why, logs=self._last_lines(why)))
-            return False
-        policy = instance.manifest.restart if instance.manifest is not None else Restart()
-        decision = restarts.decide(policy, self._history, instance.around.clock.monotonic())
-        if isinstance(decision, restarts.GiveUp):
-            self._fail(f"{why}; {decision.reason}", None)
-            return False
-        self._history = decision.history
-        self.restarts += 1
-        instance.around.metrics.add("restarts_total")
-        _log.warning("agent_restarts", extra={"instance_id": instance.facts.instance_id, "why": why})
-        with instance.step() as step:
-            instance.note(step, "error", f"{why}; it is started again in {decision.wait:g} s")
-            if started:
-                step.event("terminated", _terminated("crashed", self._exit))
-            instance.turns.process_lost(step)
-            instance.change(step, Change.PROCESS_LOST)
         self._starting = True
-        await asyncio.sleep(decision.wait)
+        await asyncio.sleep(wait)
         return True
-
-    def _last_lines(self, why: str) -> list[str]:
-        lines = self._instance.store.last_log_lines(START_FAILURE_LOG_LINES)
-        return lines or [why]
-
-    def _fail(self, why: str, error: PodiumError | None) -> None:
-        """The instance has failed for good."""
-        instance = self._instance
-        if not allows(instance.status, Change.GAVE_UP):
-            return
-        _log.error("instance_failed", extra={"instance_id": instance.facts.instance_id, "why": why})
-        instance.facts.reason = why
-        try:
-            with instance.step() as step:
-                told = ErrorContent(code="agent_failed", message=why, retryable=False)
-                instance.turns.end(step, TurnEnd("failed", "error", told))
-                instance.note(step, "error", f"the instance has failed: {why}")
-                step.event("sandbox.removed", Reason(reason="failed"))
-                instance.change(step, Change.GAVE_UP)
-        except PodiumError:
-            return  # the databases refuse; `storage_failed` has said so
-        if self._first is not None and not self._first.done():
-            self._first.set_exception(error or PodiumError(ErrorCode.AGENT_START_FAILED, why))
-            self._first.exception()
-        instance.dismiss(CloseCode.STOPPED, "the instance has failed")
-
-
-def _told(status: ExitStatus | None) -> str:
-    if status is None:
-        return "killed"
-    return f"signal {status.signal}" if status.signal else f"exit code {status.code}"
-
-
-def _terminated(reason: str, status: ExitStatus | None) -> Terminated:
-    if status is None:
-        return Terminated(reason=reason)
-    return Terminated(reason=reason, exit_code=status.code, signal=status.signal)
