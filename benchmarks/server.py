@@ -90,7 +90,8 @@ class Server:
         form = aiohttp.FormData()
         form.add_field("agent_type", _field(manifest, "type"))
         form.add_field("version", _field(manifest, "version"))
-        form.add_field("file", bundle.getvalue(), filename="bundle.tar.gz", content_type="application/gzip")
+        bundle.seek(0)
+        form.add_field("file", bundle, filename="bundle.tar.gz", content_type="application/gzip")
         async with self.session.post(self.url + "/api/v1/deployments", data=form, headers=self.headers) as answer:
             made = await answer.json()
             assert answer.status in (200, 201), made

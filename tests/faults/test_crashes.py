@@ -79,8 +79,9 @@ async def _deploy(daemons: Daemons, key: str, folder: Path) -> str:
     (folder / "podium.toml").write_text(MANIFEST)
     bundle = io.BytesIO()
     pack(folder, bundle)
+    bundle.seek(0)
     form = aiohttp.FormData({"agent_type": "ledger", "version": "1.0.0"})
-    form.add_field("file", bundle.getvalue(), filename="b.tar.gz", content_type="application/gzip")
+    form.add_field("file", bundle, filename="b.tar.gz", content_type="application/gzip")
     made = await _call(daemons, key, "POST", "/api/v1/deployments", data=form)
     return str(made["deployment_id"])
 

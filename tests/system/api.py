@@ -40,7 +40,7 @@ class Answer:
         assert problem["title"]
         assert problem["detail"]
         assert problem["request_id"] == self.headers["x-request-id"]
-        assert "Traceback" not in self.text
+        assert "Traceback" not in problem["detail"]
         return str(problem["code"])
 
 
@@ -79,7 +79,7 @@ class Caller:
     async def upload(self, bundle: bytes, agent_type: str, version: str = "1.0.0") -> Answer:
         """`POST /api/v1/deployments` with these bytes."""
         form = aiohttp.FormData({"agent_type": agent_type, "version": version})
-        form.add_field("file", bundle, filename="bundle.tar.gz", content_type="application/gzip")
+        form.add_field("file", io.BytesIO(bundle), filename="bundle.tar.gz", content_type="application/gzip")
         return await self("POST", "/api/v1/deployments", data=form)
 
     async def deploy(self, folder: Path, agent_type: str, code: str, *, extra: str = "", version: str = "1.0.0") -> str:
@@ -158,6 +158,8 @@ class Stream:
         """Reads until the connection ends; returns its close code."""
         while True:
             message = await self.socket.receive(FRAME_SECONDS)
+            if message.type is aiohttp.WSMsgType.TEXT and '"seq":' in message.data:
+                self.seen.append(json.loads(message.data))
             if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED):
                 return int(self.socket.close_code or 1006)
 

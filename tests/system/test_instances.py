@@ -12,6 +12,7 @@ import pytest
 from tests.system.api import Caller
 
 CAREFUL = """
+import asyncio
 import os
 from podium.agent import BaseAgent, DeltaState
 
@@ -47,6 +48,7 @@ class Agent(BaseAgent):
             await reply.stream_token(str(ctx.get_config(message["name"], "absent")), final=True)
         elif text == "die":
             await reply.stream_token("dying")
+            await asyncio.sleep(0.05)
             if ctx.turn.attempt < int(message.get("until", 99)):
                 os._exit(3)
             await reply.end()
@@ -275,7 +277,7 @@ async def test_secret_values_are_sealed_at_rest_and_never_come_back(
 @pytest.mark.proves("CONFIG-PRECEDENCE")
 async def test_configuration_layers_and_runtime_changes_reach_the_agent(caller: Caller, careful: str) -> None:
     admin = caller.admin
-    assert (await admin("PUT", "/api/v1/config", json={"layer": "runtime", "extra": 1})).status == 200
+    assert (await admin("PUT", "/api/v1/config", json={"config": {"layer": "runtime", "extra": 1}})).status == 200
     try:
         instance = await caller.create(careful)
         called = await caller.create(careful, config={"layer": "call"})
@@ -283,7 +285,7 @@ async def test_configuration_layers_and_runtime_changes_reach_the_agent(caller: 
             async with caller.connect(made["instance_id"]) as stream:
                 await stream.command("process_message", content={"text": "config", "name": "layer"})
                 assert (await stream.until("stream_end"))["content"]["text"] == wanted
-        await admin("PUT", "/api/v1/config", json={"layer": "changed"})
+        await admin("PUT", "/api/v1/config", json={"config": {"layer": "changed"}})
         async with asyncio.timeout(10):
             while "config" not in (await _state(caller, instance))["hooks"]:
                 await asyncio.sleep(0.05)
@@ -291,7 +293,7 @@ async def test_configuration_layers_and_runtime_changes_reach_the_agent(caller: 
             await stream.command("process_message", content={"text": "config", "name": "layer"})
             assert (await stream.until("stream_end"))["content"]["text"] == "changed"
     finally:
-        await admin("PUT", "/api/v1/config", json={})
+        await admin("PUT", "/api/v1/config", json={"config": {}})
 
 
 async def _state(caller: Caller, instance: dict[str, Any]) -> dict[str, Any]:

@@ -94,10 +94,10 @@ async def test_a_key_may_do_only_what_it_is_allowed(caller: Caller, echo: str) -
     for method, path, body in (
         ("POST", "/api/v1/instances", {"deployment_id": echo}),
         ("PUT", "/api/v1/secrets/some-type", {"A": "b"}),
-        ("PUT", "/api/v1/config", {"a": 1}),
+        ("PUT", "/api/v1/config", {"config": {"a": 1}}),
     ):
         assert (await reader(method, path, json=body)).code == "permission_denied", path
-    assert (await caller("PUT", "/api/v1/config", json={"a": 1})).code == "permission_denied"
+    assert (await caller("PUT", "/api/v1/config", json={"config": {"a": 1}})).code == "permission_denied"
 
 
 async def test_an_expired_key_opens_nothing(caller: Caller) -> None:

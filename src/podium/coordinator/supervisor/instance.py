@@ -256,7 +256,9 @@ class Instance:
         if deadline_ms is None:
             return None
         clock = self.around.clock
-        return clock.monotonic() + max(0, deadline_ms - clock.now_ms()) / 1000
+        return (
+            clock.monotonic() + (deadline_ms - clock.now_ms()) / 1000
+        )  # in the past once it is over, or it never rings
 
     def _idle_deadline(self) -> float | None:
         if not self.life.linked or self.life.is_closing:
