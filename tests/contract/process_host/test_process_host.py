@@ -50,6 +50,7 @@ async def test_an_agent_is_started_linked_and_takes_turns(there: Place, preload:
     assert await talk.tell("result = 6 * 7") == 42
 
 
+@pytest.mark.proves("PRELOAD-SAME-RESULT")
 @pytest.mark.parametrize("preload", [True, False], ids=["forked", "plain"])
 async def test_forked_and_plain_starts_give_the_same_process(there: Place, preload: bool) -> None:
     spec = there.spec(there.deployment(preload=preload), GIVEN="yes")

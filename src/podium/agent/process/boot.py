@@ -2,6 +2,7 @@
 
     boot.py serve FD NAME       the launcher and template of a deployment; FD is the control socket
     boot.py run DIRECTORY ENTRY one agent in a fresh interpreter, already closed in
+    boot.py under UID VISIBLE COMMAND…   a program under another user id, see `dropping`
     boot.py probe               what this host allows, as JSON
 
 The SDK is put at the end of the search path: what a deployment installed for itself comes first.
@@ -25,6 +26,10 @@ def main() -> int:
         from podium.agent.process.running import run_entry
 
         return run_entry(*rest)
+    if task == "under":
+        from podium.agent.process.dropping import main as under
+
+        under(*rest)
     if task == "probe":
         from podium.agent.process.probe import report
 

@@ -7,7 +7,7 @@ root, `uv` runs under a user id of its own.
 
 import asyncio
 import contextlib
-import logging
+import json
 import os
 import shutil
 import signal
@@ -18,23 +18,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from podium.agent.process import boot
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.limits import START_FAILURE_LOG_LINES
-
-_log = logging.getLogger(__name__)
 
 BUILDER_UID: Final = 189_999
 """User and group id `uv` runs under when the coordinator is root."""
 
 OUTPUT_KEPT_BYTES: Final = 256 * 1024
 """What `uv` printed last, kept for the error."""
-
-_CHANGE_USER: Final = """
-import os, sys
-user = int(sys.argv[1])
-os.setgroups([]); os.setgid(user); os.setuid(user)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 _PASSED: Final = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _PASSED_PREFIXES: Final = ("UV_", "PIP_")
@@ -90,25 +82,25 @@ async def make_environment(bundle: Path, making: Path, seconds: float, mark: Map
         return False
     environment.mkdir(mode=0o755)
     scratch.mkdir(mode=0o700)
-    uid = _builder_uid(making)
-    cache = making.parent.parent / ".cache"
+    cache = _cache(making)
     cache.mkdir(mode=0o700, exist_ok=True)
-    if uid is not None:
+    before = _under(making)
+    if before:
         for directory in (environment, scratch, cache):
-            os.chown(directory, uid, uid)
+            os.chown(directory, BUILDER_UID, BUILDER_UID)
     variables = {**_passed(), **mark, "UV_PROJECT_ENVIRONMENT": str(environment), "UV_CACHE_DIR": str(cache)}
     variables |= {"HOME": str(scratch), "TMPDIR": str(scratch), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
     try:
         async with asyncio.timeout(seconds):
             for command in todo:
-                await _run(command, bundle, variables, uid)
+                await _run([*before, *command], bundle, variables)
     except TimeoutError:
         raise PodiumError(
             ErrorCode.AGENT_START_FAILED, f"installing its dependencies took more than {seconds:g} s"
         ) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    if uid is not None:
+    if before:
         await asyncio.to_thread(_take_back, environment)
     return True
 
@@ -137,16 +129,17 @@ def _project_dependencies(file: Path) -> list[str]:
     return dependencies if isinstance(dependencies, list) else []
 
 
-def _builder_uid(making: Path) -> int | None:
-    """The user id to run under; None: our own, which is no root's, or which the tool could not be reached under."""
+def _under(making: Path) -> list[str]:
+    """What to put before a command so that, as root, it runs under the builder's user id; nothing for others."""
     if os.geteuid() != 0:
-        return None
-    for path in (Path(uv_path()), Path(sys.executable).resolve(), making):
-        closed = [parent for parent in path.resolve().parents if not parent.stat().st_mode & 0o001]
-        if closed:
-            _log.warning("environment_built_as_root", extra={"closed": str(closed[-1])})
-            return None
-    return BUILDER_UID
+        return []
+    roots = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve(), making.resolve(), _cache(making).resolve()}
+    visible = sorted(str(path) for path in roots | {Path(uv_path()).resolve().parent})
+    return [sys.executable, "-I", "-B", boot.__file__, "under", str(BUILDER_UID), json.dumps(visible)]
+
+
+def _cache(making: Path) -> Path:
+    return making.parent.parent / ".cache"
 
 
 def _passed() -> dict[str, str]:
@@ -158,9 +151,8 @@ def _passed() -> dict[str, str]:
     }
 
 
-async def _run(command: list[str], directory: Path, variables: dict[str, str], uid: int | None) -> None:
+async def _run(command: list[str], directory: Path, variables: dict[str, str]) -> None:
     process = await asyncio.create_subprocess_exec(
-        *_under(uid),
         *command,
         cwd=directory,
         env=variables,
@@ -184,11 +176,6 @@ async def _run(command: list[str], directory: Path, variables: dict[str, str], u
     if code != 0:
         lines = output.decode(errors="replace").splitlines()[-START_FAILURE_LOG_LINES:]
         raise PodiumError(ErrorCode.AGENT_START_FAILED, "its dependencies could not be installed", logs=lines)
-
-
-def _under(uid: int | None) -> list[str]:
-    """What to put before a command so that it runs under another user id (a loop's own way to do it is not portable)."""
-    return [] if uid is None else [sys.executable, "-I", "-S", "-c", _CHANGE_USER, str(uid)]
 
 
 def _take_back(directory: Path) -> None:

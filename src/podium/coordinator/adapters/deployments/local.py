@@ -9,11 +9,10 @@ import py_compile
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from podium.base.bundles import BundleRefusedError, check_manifest, unpack
 from podium.base.objects import ObjectStore
-from podium.base.settings import CoordinatorSettings
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.deployments.environments import make_environment
 from podium.coordinator.adapters.deployments.fetching import bundle_key, fetch
@@ -36,6 +35,20 @@ LOCK_POLL_SECONDS: Final = 0.05
 Progress = Callable[[str], None]
 
 
+class DeploymentSettings(Protocol):
+    """What of a coordinator's settings is needed here: the data directory, the environment whose registry is read, how
+    many bytes unpacked deployments may take, and how long making a virtual environment may take."""
+
+    @property
+    def data(self) -> Path: ...  # noqa: D102
+    @property
+    def environment(self) -> str: ...  # noqa: D102
+    @property
+    def deployments_cache(self) -> int: ...  # noqa: D102
+    @property
+    def environment_seconds(self) -> float: ...  # noqa: D102
+
+
 class LocalDeployments:
     """A `Deployments`.
 
@@ -44,7 +57,7 @@ class LocalDeployments:
     """
 
     def __init__(
-        self, settings: CoordinatorSettings, objects: ObjectStore, in_use: Callable[[], Collection[str]] | None = None
+        self, settings: DeploymentSettings, objects: ObjectStore, in_use: Callable[[], Collection[str]] | None = None
     ) -> None:
         self._settings = settings
         self._objects = objects

@@ -1,0 +1,257 @@
+"""Deployments on this host: one download for many, nothing half made, bounded."""
+
+import asyncio
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from podium.base.bundles import pack
+from podium.base.clock import SystemClock
+from podium.base.objects.memory import MemoryObjects
+from podium.coordinator.adapters.deployments import LocalDeployments
+from podium.coordinator.adapters.deployments.environments import commands
+from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.rest import Deployment
+
+MANIFEST = '[agent]\ntype = "{}"\nversion = "1.0.0"\nruntime = "python"\nentry = "agent:Agent"\n'
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the adapter is configured with."""
+
+    data: Path
+    environment: str = "dev"
+    deployments_cache: int = 2**30
+    environment_seconds: float = 60.0
+
+
+class Store(MemoryObjects):
+    """Counts reads, and may give other bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(SystemClock())
+        self.reads = 0
+        self.spoil: Callable[[int, bytes], bytes] = lambda _number, data: data
+
+    async def get(self, key: str) -> AsyncIterator[bytes]:
+        self.reads += 1
+        number = self.reads
+        async for chunk in super().get(key):
+            await asyncio.sleep(0)
+            yield self.spoil(number, chunk)
+
+
+class Shelf:
+    """A data directory and a store with bundles in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.data = directory / "data"
+        self.store = Store()
+
+    def open(self, cache: int = 2**30, in_use: Callable[[], Collection[str]] | None = None) -> LocalDeployments:
+        """The adapter."""
+        settings = Settings(self.data, deployments_cache=cache)
+        return LocalDeployments(settings, self.store, in_use)
+
+    async def bundle(self, name: str, **files: bytes) -> Deployment:
+        """Uploads a bundle of that type; `files` are named with `__` for a dot."""
+        folder = self.directory / f"folder-{name}"
+        folder.mkdir()
+        (folder / "podium.toml").write_text(MANIFEST.format(name))
+        (folder / "agent.py").write_text("class Agent: ...\n")
+        for file, content in files.items():
+            (folder / file.replace("__", ".")).write_bytes(content)
+        out = io.BytesIO()
+        pack(folder, out)
+        return await self.upload(name, out.getvalue())
+
+    async def upload(self, name: str, data: bytes) -> Deployment:
+        """Uploads bytes as a bundle of that type."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data
+
+        key = f"dev/deployments/{name}/1.0.0/{name}-1.0.0.tar.gz"
+        await self.store.put(key, chunks())
+        digest = hashlib.sha256(data).hexdigest()
+        return Deployment(f"{name}:1.0.0@{digest[:8]}", name, "1.0.0", f"sha256:{digest}", len(data), "python", 0)
+
+    def left_half_made(self) -> list[str]:
+        """What is left of work that did not succeed."""
+        root = self.data / "deployments"
+        return [str(path) for place in (".making", ".going") for path in (root / place).iterdir()]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def wheel(folder: Path) -> str:
+    """A wheel of a package `tiny`, for installing without a network."""
+    name = "tiny-1-py3-none-any.whl"
+    with zipfile.ZipFile(folder / name, "w") as archive:
+        archive.writestr("tiny.py", "VALUE = 42\n")
+        archive.writestr("tiny-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1\n")
+        archive.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("tiny-1.dist-info/RECORD", "")
+    return name
+
+
+async def test_a_hundred_callers_cause_one_download(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+    there = shelf.open()
+    made = await asyncio.gather(*(there.ensure(deployment) for _ in range(100)))
+    assert shelf.store.reads == 1
+    assert {prepared.directory for prepared in made} == {made[0].directory}
+    assert (made[0].directory / "agent.py").is_file()
+    assert made[0].manifest.entry == "agent:Agent"
+    await there.close()
+
+
+async def test_what_was_prepared_once_is_found_by_the_next_coordinator(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+    for _ in range(2):
+        there = shelf.open()
+        await there.ensure(deployment)
+        await there.close()
+    assert shelf.store.reads == 1
+
+
+@pytest.mark.noisy("bundle_checksum_mismatch")
+async def test_wrong_bytes_are_fetched_once_more_and_then_refused(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+    shelf.store.spoil = lambda number, data: data + b"!" if number == 1 else data
+    there = shelf.open()
+    await there.ensure(deployment)
+    assert shelf.store.reads == 2
+    await there.close()
+
+
+@pytest.mark.noisy("bundle_checksum_mismatch")
+async def test_bytes_that_stay_wrong_leave_nothing(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+    shelf.store.spoil = lambda _number, data: data + b"!"
+    there = shelf.open()
+    with pytest.raises(PodiumError) as refused:
+        await there.ensure(deployment)
+    assert refused.value.code is ErrorCode.CHECKSUM_MISMATCH
+    assert shelf.left_half_made() == []
+    assert not (shelf.data / "deployments" / "echo").exists()
+    await there.close()
+
+
+async def test_a_deployment_that_is_nowhere_is_not_found(shelf: Shelf) -> None:
+    there = shelf.open()
+    deployment = Deployment("no:1.0.0@00000000", "no", "1.0.0", "sha256:" + "0" * 64, 1, "python", 0)
+    with pytest.raises(PodiumError) as refused:
+        await there.ensure(deployment)
+    assert refused.value.code is ErrorCode.DEPLOYMENT_NOT_FOUND
+    assert refused.value.detail == "Deployment not found locally and S3 not configured"
+    await there.close()
+
+
+async def test_a_bundle_of_another_type_is_refused(shelf: Shelf) -> None:
+    other = await shelf.bundle("other")
+    async for data in shelf.store.get("dev/deployments/other/1.0.0/other-1.0.0.tar.gz"):
+        deployment = await shelf.upload("echo", data)
+    there = shelf.open()
+    with pytest.raises(PodiumError) as refused:
+        await there.ensure(deployment)
+    assert refused.value.code is ErrorCode.INVALID_BUNDLE
+    assert (shelf.left_half_made(), other.agent_type) == ([], "other")
+    await there.close()
+
+
+@pytest.mark.proves("ENVIRONMENT-ATOMIC")
+async def test_what_a_killed_coordinator_left_half_made_is_made_anew(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+    shelf.open()
+    name = f"echo-1.0.0@{deployment.checksum[7:15]}"
+    half = shelf.data / "deployments" / ".making" / name / "bundle"
+    half.mkdir(parents=True)
+    (half / "agent.py").write_text("half")
+    there = shelf.open()
+    prepared = await there.ensure(deployment)
+    assert (prepared.directory / "agent.py").read_text() == "class Agent: ...\n"
+    assert shelf.left_half_made() == []
+    await there.close()
+
+
+@pytest.mark.proves("ENVIRONMENT-ATOMIC")
+async def test_an_environment_that_can_not_be_made_tells_why_and_leaves_nothing(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo", requirements__txt=b"./missing-1-py3-none-any.whl\n")
+    there = shelf.open()
+    with pytest.raises(PodiumError) as refused:
+        await there.ensure(deployment)
+    assert refused.value.code is ErrorCode.AGENT_START_FAILED
+    assert any("missing" in line for line in refused.value.logs or [])
+    assert shelf.left_half_made() == []
+    await there.close()
+
+
+async def test_dependencies_are_installed_into_an_environment_of_the_deployment(shelf: Shelf) -> None:
+    name = wheel(shelf.directory)
+    content = (shelf.directory / name).read_bytes()
+    folder = {name.replace(".", "__"): content, "requirements__txt": f"./{name}\n".encode()}
+    deployment = await shelf.bundle("echo", **folder)
+    there = shelf.open()
+    prepared = await there.ensure(deployment)
+    assert prepared.python.parent.parent == prepared.directory.parent / "env"
+    process = await asyncio.create_subprocess_exec(
+        str(prepared.python), "-I", "-c", "import tiny; print(tiny.VALUE)", stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert said == b"42\n"
+    await there.close()
+
+
+async def test_a_caller_that_goes_away_does_not_stop_the_others(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+    there = shelf.open()
+    first = asyncio.get_running_loop().create_task(there.ensure(deployment))
+    second = asyncio.get_running_loop().create_task(there.ensure(deployment))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).deployment == deployment
+    await asyncio.wait({first})
+    await there.close()
+
+
+async def test_the_least_recently_used_go_first_and_those_in_use_never(shelf: Shelf) -> None:
+    size = os.urandom(64 * 1024)
+    names = ["one", "two", "three"]
+    bundles = [await shelf.bundle(name, big=size) for name in names]
+    used = {bundles[0].deployment_id}
+    there = shelf.open(cache=150_000, in_use=lambda: used)
+    prepared = [await there.ensure(bundle) for bundle in bundles]
+    assert [one.directory.is_dir() for one in prepared] == [True, False, True]
+    assert (await there.ensure(bundles[1])).directory.is_dir()
+    await there.close()
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"requirements.txt": "# nothing\n"}, None),
+        ({"pyproject.toml": '[project]\nname = "x"\n'}, None),
+        ({"requirements.txt": "tiny\n"}, "requirements.txt"),
+        ({"pyproject.toml": '[project]\ndependencies = ["tiny"]\n'}, "pyproject.toml"),
+        ({"pyproject.toml": '[project]\ndependencies = ["tiny"]\n', "uv.lock": ""}, "sync"),
+    ],
+)
+def test_what_is_installed_follows_what_is_declared(tmp_path: Path, files: dict[str, str], told: str | None) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    todo = commands(tmp_path, tmp_path / "env", "uv")
+    assert bool(todo) == (told is not None)
+    if told is not None:
+        assert told in " ".join(todo[1])
