@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from podium.base.discovery import AgentRecord
 from podium.wire.errors import ErrorCode, PodiumError
@@ -166,7 +167,7 @@ async def test_one_key_makes_one_instance_also_while_the_first_call_runs(house: 
 async def test_a_key_whose_call_failed_may_be_used_again(house: House) -> None:
     await upload(house)
     house.stub.refuse = PodiumError(ErrorCode.AGENT_START_FAILED, "no", logs=["line"])
-    call = {"json": {"deployment_id": "echo"}, "headers": {"Idempotency-Key": "k"}}
+    call: Any = {"json": {"deployment_id": "echo"}, "headers": {"Idempotency-Key": "k"}}
     status, body = await house.call("POST", "/api/v1/instances", **call)
     assert (status, body["code"], body["logs"]) == (422, "agent_start_failed", ["line"])
     house.stub.refuse = None
@@ -414,7 +415,7 @@ async def test_coordinators_are_listed_and_drained_by_admins(house: House) -> No
 async def test_every_error_is_a_problem(
     house: House, method: str, path: str, more: dict[str, Any], status: int, code: str
 ) -> None:
-    url = aiohttp.client.URL(house.url + path, encoded=True)
+    url = URL(house.url + path, encoded=True)
     key = ADMIN_KEY if "config" in path else house.key
     headers = {"Authorization": f"Bearer {key}", **more.pop("headers", {})}
     if isinstance(more.get("data"), bytes):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podium.gateway.domain import stream_tail
-from podium.gateway.domain.frames import close_frame, pong_frame
+from podium.gateway.domain.frames import close_frame, pong_frame, read_head
 from podium.gateway.domain.recovery import Recovery, RefusedError, UnfinishableError
 from podium.gateway.domain.stream_tail import StreamTail
 from tests.unit.gateway.domain.wire import MARK, SYNC, ack, connected, event
@@ -15,7 +15,7 @@ from tests.unit.gateway.domain.wire import MARK, SYNC, ack, connected, event
 PING = b"\x89\x00"
 HELD_SEQ = 10
 
-texts = st.text(st.characters(codec="utf-8", exclude_characters='"\\', exclude_categories=("C",)), max_size=300)
+texts = st.text(st.characters(codec="utf-8", exclude_characters='"\\', exclude_categories=["C"]), max_size=300)
 extras = st.sampled_from([b"", PING, SYNC, ack("c1"), SYNC + SYNC, PING + ack("c2") + SYNC])
 
 
@@ -84,7 +84,7 @@ def _events_in(received: bytes, events: list[bytes]) -> list[int]:
     """The events in a stream, which must be whole frames from its first byte to its last."""
     found, at = [], 0
     while at < len(received):
-        head = stream_tail.read_head(received, at)
+        head = read_head(received, at)
         assert head is not None, "a frame's head is cut"
         assert head.end <= len(received), "a frame is cut"
         frame = received[at : head.end]
@@ -109,7 +109,7 @@ def test_events_shown_again_from_before_the_greeting_do_not_turn_time_back() -> 
 def test_a_stream_that_broke_before_its_greeting_begins_anew() -> None:
     tail = StreamTail(MARK, None)
     point = tail.resume_point()
-    assert point == (None, False, b"")
+    assert tuple(point) == (None, False, b"")
     recovery = Recovery(point)
     assert recovery.feed(connected(3)) == connected(3)
     assert recovery.done
@@ -129,7 +129,7 @@ def test_half_a_control_frame_is_finished_at_once(cut: int) -> None:
     tail.forwarded(connected(0) + frame[:cut])
     recovery = Recovery(tail.resume_point())
     finished = frame[:cut] + recovery.completion
-    head = stream_tail.read_head(finished, 0)
+    head = read_head(finished, 0)
     assert head is not None
     assert head.end == len(finished)
 
