@@ -348,6 +348,7 @@ async def test_messages_are_the_conversation_and_versions_need_a_versioned_works
         assert (await harness.send("two")).text == "one two"
 
 
+@pytest.mark.proves("SDK-SECRETS-HIDDEN")
 async def test_configuration_secrets_and_identity_are_there() -> None:
     seen: dict[str, Any] = {}
 

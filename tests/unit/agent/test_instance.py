@@ -81,7 +81,7 @@ async def test_the_first_state_is_sent_before_ready_and_on_init_may_change_it() 
         assert harness.state_version == 2
 
 
-@pytest.mark.proves("SDK-FAILED-TURN-LIVES-ON")
+@pytest.mark.proves("AGENT-EXCEPTION-ERROR-EVENT")
 async def test_an_exception_ends_the_turn_and_the_agent_lives_on() -> None:
     async with AgentHarness(Life) as harness:
         turn = await harness.send("fail")
@@ -141,12 +141,12 @@ async def test_a_plain_function_may_be_a_hook() -> None:
         assert (await harness.send("sync")).stop_reason == "end_turn"
 
 
-@pytest.mark.proves("SDK-MIGRATES")
 async def test_an_older_state_is_migrated_before_on_init_and_gets_new_defaults() -> None:
     async with AgentHarness(Life, state=StoredState({"items": ["a"]}, version=1)) as harness:
         assert harness.state == {"seen": ["1:a", "init"], "added": 7}
 
 
+@pytest.mark.proves("STATE-MIGRATION-ATOMIC")
 @pytest.mark.parametrize(
     ("stored", "why"),
     [

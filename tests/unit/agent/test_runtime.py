@@ -92,7 +92,7 @@ def test_what_happens_in_one_loop_turn_leaves_in_one_write_with_one_delta() -> N
     assert peer.code() == EXIT_STOPPED
 
 
-@pytest.mark.proves("LINK-AGENT-WAITS-WHEN-AHEAD")
+@pytest.mark.proves("LINK-FLOW-CONTROL")
 def test_an_agent_far_ahead_waits_and_everything_arrives() -> None:
     Talker.ahead = 0
     peer = Peer(Talker)
@@ -169,7 +169,7 @@ def test_a_failing_start_is_told_before_the_process_ends() -> None:
     assert peer.code() == EXIT_INIT_FAILED
 
 
-@pytest.mark.proves("SDK-IMPORT-LIGHT")
+@pytest.mark.proves("SDK-IMPORT-60MS")
 def test_importing_the_sdk_loads_neither_asyncio_nor_sockets() -> None:
     code = (
         "import sys; from podium.agent import BaseAgent, AgentContext, DeltaState;"

@@ -55,6 +55,7 @@ async def test_fixed_answers_and_refused_second_answers() -> None:
             harness.answer("req-none", {})
 
 
+@pytest.mark.proves("HARNESS-NO-SERVER")
 async def test_the_workspace_is_gone_afterwards() -> None:
     async with AgentHarness(Queue) as harness:
         folder = harness.workspace

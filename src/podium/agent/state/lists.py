@@ -128,7 +128,7 @@ class TrackedList(list[Any]):
         self._note_order(before)
 
     def _note_order(self, before: list[Any]) -> None:
-        moved = [index for index, value in enumerate(self) if value is not before[index]]
+        moved = [index for index, value in enumerate(self) if not same(value, before[index])]
         if len(moved) > _MOVED_ALONE_MAX:
             note_whole(self)
         else:
@@ -184,7 +184,7 @@ _MOVED_ALONE_MAX = 16
 def _splice(start: int, old: list[Any], new: list[Any], payloads: list[Any], size: int) -> list[Change]:
     """`old` at `start` became `new`, in a list that now has `size` elements."""
     shared = min(len(old), len(new))
-    changes = [Change("replace", f"/{start + n}", payloads[n]) for n in range(shared) if old[n] is not new[n]]
+    changes = [Change("replace", f"/{start + n}", payloads[n]) for n in range(shared) if not same(old[n], new[n])]
     changes += [Change("remove", f"/{start + n}") for n in reversed(range(shared, len(old)))]
     at_end = start + len(new) == size
     changes += [Change("add", "/-" if at_end else f"/{start + n}", payloads[n]) for n in range(shared, len(new))]

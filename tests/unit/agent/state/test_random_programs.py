@@ -179,7 +179,7 @@ def change(lots: random.Random, state: Whole) -> None:
         change_dict(lots, target, lambda: value(lots))
 
 
-@pytest.mark.proves("STATE-OPS-EXACT")
+@pytest.mark.proves("STATE-PATCH-EXACT")
 @settings(max_examples=150, deadline=None)
 @given(lots=st.randoms(use_true_random=False), steps=st.integers(1, 40))
 def test_operations_applied_to_the_state_before_give_the_state_after(lots: random.Random, steps: int) -> None:

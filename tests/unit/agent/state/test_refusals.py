@@ -83,7 +83,7 @@ def test_a_deep_value_is_refused_not_a_recursion_error() -> None:
         box().items.append(deep)
 
 
-@pytest.mark.proves("STATE-NO-SILENT-ALIAS")
+@pytest.mark.proves("STATE-NO-SPLIT-ALIAS")
 @pytest.mark.parametrize(
     "share",
     [

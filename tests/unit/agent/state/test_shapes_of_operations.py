@@ -130,7 +130,7 @@ def test_repeated_assignments_of_one_place_become_one_operation() -> None:
     assert ops_of(journal) == ["replace /count 999"]
 
 
-@pytest.mark.proves("STATE-LEAF-ONLY")
+@pytest.mark.proves("STATE-LEAF-WRITES-LEAF")
 def test_one_changed_leaf_of_a_mebibyte_writes_one_leaf() -> None:
     rows = [{"id": n, "text": "x" * 1000, "done": False} for n in range(1050)]
     state, journal = recorded({"table": {"rows": rows}})
