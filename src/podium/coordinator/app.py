@@ -75,7 +75,10 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
         directory=settings.data / "agents",
         capacity=Capacity(settings.agents_limit, memory, settings.starts_at_once),
         timings=Timings(
-            ready=settings.ready_seconds, shutdown=settings.shutdown_seconds, terminate=settings.terminate_seconds
+            ready=settings.ready_seconds,
+            shutdown=settings.shutdown_seconds,
+            terminate=settings.terminate_seconds,
+            template_idle=settings.template_idle_seconds,
         ),
         store_options=StoreOptions(log_max_bytes=settings.log_bytes_max),
     )

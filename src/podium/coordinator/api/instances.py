@@ -45,6 +45,7 @@ class Instances:
             prepared = await deployments.ensure(deployment)
             if prepared.manifest.preload:
                 await self._supervisor.parts.processes.warm(prepared)
+                self._supervisor.templates.used(deployment.deployment_id)
         except PodiumError as error:
             self._supervisor.report_unprepared(deployment.deployment_id, error)
 

@@ -59,6 +59,8 @@ class Timings:
     """From SIGTERM to SIGKILL."""
     kill: float = 10.0
     """For the host to end a whole tree."""
+    template_idle: float = 600.0
+    """Without agents awake, until the template of a deployment is ended."""
     idle_reply: float = 5.0
     """For the answer to `idle_check`; a silent agent is busy and stays awake."""
 

@@ -32,6 +32,7 @@ from podium.coordinator.supervisor.births import Births
 from podium.coordinator.supervisor.facts import Facts, Surroundings, Timings
 from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.recovery import Recovery
+from podium.coordinator.supervisor.templates import Templates
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import Reason, Terminated
@@ -110,6 +111,7 @@ class Supervisor:
             metrics=parts.metrics,
         )
         self.births = Births(self)
+        self.templates = Templates(parts.processes, parts.clock, self.deployments_awake, parts.timings.template_idle)
 
     # ── start and end ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -119,6 +121,7 @@ class Supervisor:
         await self._read_runtime_config()
         await Recovery(self).run()
         self.tasks.start(self._follow_config(), "follow configuration")
+        self.tasks.start(self.templates.run(), "cool templates")
 
     def announce(self) -> None:
         """From now on discovery hears of this host; call it when it can be reached."""
@@ -208,6 +211,10 @@ class Supervisor:
         if entry is None:
             raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "there is no such instance on this host")
         return Instance(self.facts_of(entry, secret=False), self.around)
+
+    def deployments_awake(self) -> set[str]:
+        """Deployments of which a process runs or is being started."""
+        return {each.facts.deployment.deployment_id for each in self.instances.values() if each.life.busy}
 
     def of_agent(self, agent_id: str) -> Instance | None:
         """The instance that holds an agent."""
