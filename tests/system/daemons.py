@@ -66,21 +66,25 @@ class Daemons:
         return self._running[daemon].pid
 
     def kill(self, daemon: Daemon) -> None:
-        """SIGKILL, and reaped."""
+        """SIGKILL, and reaped, with everything below it, which the kernel ends and this process adopts."""
         process = self._running.pop(daemon)
+        below = descendants(process.pid)
         process.kill()
         process.wait(STOP_SECONDS)
+        reap_adopted(below)
         self._logs.pop(daemon).close()
 
     def stop(self, daemon: Daemon) -> int:
         """SIGTERM; returns the exit code, -9 when it had to be killed."""
         process = self._running.pop(daemon)
+        below = descendants(process.pid)
         process.send_signal(signal.SIGTERM)
         try:
             code = process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait(STOP_SECONDS)
+        reap_adopted(below)
         self._logs.pop(daemon).close()
         return code
 
@@ -150,6 +154,31 @@ class Daemons:
             "LOG_FORMAT": "json",
             **self.environment,
         }
+
+
+def descendants(pid: int) -> list[int]:
+    """Pids of all processes below `pid`."""
+    found, todo = [], [pid]
+    while todo:
+        current = todo.pop()
+        try:
+            children = Path(f"/proc/{current}/task/{current}/children").read_text().split()
+        except OSError:
+            continue
+        found += map(int, children)
+        todo += map(int, children)
+    return found
+
+
+def reap_adopted(pids: list[int]) -> None:
+    """Reaps those of `pids` that became children of this process (it adopts orphans) and have ended."""
+    for pid in pids:
+        try:
+            waited = f"for i in $(seq 100); do grep -q '^State:.[^Z]' /proc/{pid}/status 2>/dev/null || exit 0; sleep 0.02; done"
+            subprocess.run(["bash", "-c", waited], timeout=10, check=False)
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            continue  # its parent has reaped it
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:

@@ -153,5 +153,7 @@ def test_ctrl_c_cancels_the_turn_and_twice_leaves(up: Up) -> None:
         screen.wait_for("cancelled")
         screen.type("count to 2000\r")
         screen.wait_for("going on after")
-        screen.type("\x03\x03")
+        screen.type("\x03")
+        screen.wait_for("cancelling; Ctrl-C again leaves", times=2)
+        screen.type("\x03")
         assert screen.process.wait(SECONDS) == 0
