@@ -205,8 +205,12 @@ async def test_an_agent_that_keeps_dying_is_given_up_with_the_reason(caller: Cal
         error = await stream.until("error")
         assert error["content"]["message"]
         await stream.closed()
-    info = await _status(caller, instance, "failed")
-    assert info["reason"]
+    gone = await caller("GET", f"/api/v1/instances/{instance}")
+    assert (gone.status, gone.code) == (409, "instance_failed")
+    assert "2 restarts" in gone.body["detail"]
+    async with asyncio.timeout(5):
+        while [i["status"] for i in (await caller("GET", "/api/v1/instances")).body["items"]] != ["failed"]:
+            await asyncio.sleep(0.02)
     again = await caller("POST", f"/api/v1/instances/{instance}/messages", json={"text": "x"})
     assert again.status == 409
 

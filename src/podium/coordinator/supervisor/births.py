@@ -115,6 +115,7 @@ class Births:
         supervisor, facts = self._supervisor, instance.facts
         prepared = await supervisor.parts.deployments.ensure(facts.deployment)
         instance.use_manifest(prepared.manifest)
+        await supervisor.read_runtime_config()  # what was written just before this call counts, heard of or not
         try:
             epoch = await supervisor.announcer.acquire(facts.agent_id)
         except DiscoveryUnavailableError as error:

@@ -118,7 +118,7 @@ class Supervisor:
     async def open(self) -> None:
         """Ends orphans, brings back what the catalog knows, and starts what has work."""
         await self.parts.processes.open()
-        await self._read_runtime_config()
+        await self.read_runtime_config()
         await Recovery(self).run()
         self.tasks.start(self._follow_config(), "follow configuration")
         self.tasks.start(self.templates.run(), "cool templates")
@@ -346,9 +346,10 @@ class Supervisor:
 
     async def _follow_config(self) -> None:
         async for _ in self.parts.discovery.subscribe(CHANNEL_CONFIG):
-            await self._read_runtime_config()
+            await self.read_runtime_config()
 
-    async def _read_runtime_config(self) -> None:
+    async def read_runtime_config(self) -> None:
+        """Takes over the runtime layer as it is now, and tells the agents whose configuration it changes."""
         try:
             record = await self.parts.discovery.config()
         except DiscoveryUnavailableError:
