@@ -79,6 +79,7 @@ async def test_a_very_long_answer_is_cut_into_events_that_fit() -> None:
     assert turn.error is None
 
 
+@pytest.mark.proves("SDK-EVERY-EVENT")
 async def test_thoughts_of_a_message_are_closed_before_its_text() -> None:
     async def script(ctx: AgentContext, message: Any) -> None:
         reply = await ctx.send_message()
@@ -105,6 +106,7 @@ async def test_thoughts_outside_a_message_are_closed_when_something_raises() -> 
     assert turn.error == "ValueError: no"
 
 
+@pytest.mark.proves("SDK-EVERY-EVENT")
 async def test_a_tool_call_tells_its_arguments_before_anything_that_follows() -> None:
     async def script(ctx: AgentContext, message: Any) -> None:
         async with ctx.tool_call("search", {"q": 1}, kind="read", title="Searching") as call:
@@ -194,6 +196,7 @@ async def test_a_permission_nobody_answers_takes_its_default_at_the_deadline() -
     assert seen == [("allow_once", True, "expired"), ("", False, "expired")]
 
 
+@pytest.mark.proves("SDK-EVERY-EVENT")
 async def test_questions_return_answers_by_id() -> None:
     seen: list[Any] = []
 
@@ -268,6 +271,7 @@ async def test_a_request_nobody_could_answer_is_refused(wrong: Callable[[AgentCo
     assert (turn.error, turn.events) == (None, [])
 
 
+@pytest.mark.proves("SDK-EVERY-EVENT")
 async def test_usage_window_plan_and_emit_work_with_and_without_await() -> None:
     async def script(ctx: AgentContext, message: Any) -> None:
         ctx.usage("m", provider="p", input_tokens=1, output_tokens=2, cost_micro_dollars=3)

@@ -23,19 +23,17 @@ INTEGER_BITS_MAX: Final = 1024
 
 _SHORT: Final = 1 << 20
 _encode = msgspec.json.Encoder().encode
-_NODE_KINDS: dict[type[Any], str] = {}
 _MAKERS: dict[str, Callable[[Shape | None], Any]] = {}
 
 
-def register(kind: str, node_type: type[Any], make: Callable[[Shape | None], Any]) -> None:
+def register(make: Callable[[Shape | None], Any]) -> None:
     """Makes a type of node known: `make(shape of its elements)` gives an empty one."""
-    _NODE_KINDS[node_type] = kind
-    _MAKERS[kind] = make
+    _MAKERS[make._podium_kind] = make  # type: ignore[attr-defined]
 
 
 def kind_of_node(value: Any) -> str | None:
     """`list`, `dict`, `set` or `object` when `value` is a node."""
-    return _NODE_KINDS.get(type(value)) or ("object" if hasattr(type(value), "_podium_state") else None)
+    return getattr(type(value), "_podium_kind", None)
 
 
 def plain(value: Any) -> Any:
@@ -65,16 +63,11 @@ def admit(holder: Any, at: str, key: str | int, value: Any, shape: Shape | None,
         StateValueError: JSON can't hold it, or the place is declared for something else.
         StateAliasError: it is or contains a container that is part of a state already, or of itself.
     """
-    kind = type(value)
     if shape is None:
-        if kind is int:
-            if -_SHORT < value < _SHORT:
-                return value, value
-        elif kind is str:
-            if len(value) < _SHORT and value.isascii():
-                return value, value
-        elif kind is bool or value is None:
+        if is_simple(value):
             return value, value
+        if is_flat(value) and kind_of_node(freed) is None:
+            return _admit_flat(holder, at, key, value)
     admission = Admission(holder, (freed,))
     stored = admission.take(value, at, key, shape)
     return stored, admission.finish([stored], special=shape is not None)[0]
@@ -89,6 +82,44 @@ def admit_all(
     return stored, admission.finish(stored, special=shape is not None)
 
 
+def is_simple(value: Any) -> bool:
+    """Whether `value` is a scalar that surely is right as it is; the others are looked at more closely."""
+    kind = type(value)
+    if kind is str:
+        return len(value) < _SHORT and bool(value.isascii())
+    if kind is int:
+        return bool(-_SHORT < value < _SHORT)
+    return kind is bool or value is None
+
+
+def is_flat(value: Any) -> bool:
+    """Whether `value` is a plain list or dict of scalars that surely are right: the record an agent appends most."""
+    kind = type(value)
+    if kind is dict:
+        for name, item in value.items():
+            if type(name) is not str or not name.isascii() or not is_simple(item):
+                return False
+        return True
+    return kind is list and all(map(is_simple, value))
+
+
+def _admit_flat(holder: Any, at: str, key: str | int, value: Any) -> tuple[Any, Any]:
+    """What an `Admission` does for a flat value, without its bookkeeping."""
+    payload = msgspec.Raw(_encode(value))
+    if memoryview(payload).nbytes > FRAME_OPS_MAX_BYTES:
+        raise StateValueError(place(holder)[1] + at, _TOO_LARGE)
+    journal, path = place(holder)
+    if journal is not None and (known := journal.made_from(value)) is not None and attached(known):
+        raise StateAliasError(path + at, f"the same container was put at {place(known)[1]} before; {_COPY_IT}")
+    kind = "dict" if type(value) is dict else "list"
+    node = _MAKERS[kind](None)
+    (dict.update if kind == "dict" else list.extend)(node, value)
+    node._parent, node._key, node._source = holder, key, value
+    if journal is not None:
+        journal.remember_source(node)
+    return node, payload
+
+
 class Admission:
     """One change that brings values into the tree below `holder`. `take` each, then `finish`."""
 
@@ -101,10 +132,6 @@ class Admission:
         self._open: set[int] = set()
         self._moves: list[tuple[Any, Any, str | int, Shape | None]] = []
         self._sources: list[Any] = []
-        ancestor = holder
-        while ancestor is not None:
-            self._open.add(id(ancestor))
-            ancestor = ancestor._parent
         for node, _ in self._freed:
             node._parent = None
 
@@ -131,7 +158,7 @@ class Admission:
             payloads = [payload_of(value, special=special) for value in stored]
             for payload in payloads:
                 if type(payload) is msgspec.Raw and memoryview(payload).nbytes > FRAME_OPS_MAX_BYTES:
-                    raise StateValueError(self._base, f"more than {FRAME_OPS_MAX_BYTES} bytes of JSON in one change")
+                    raise StateValueError(self._base, _TOO_LARGE)
         except BaseException:
             self._undo()
             raise
@@ -148,6 +175,13 @@ class Admission:
             for node in self._sources:
                 self._journal.remember_source(node)
 
+    def _is_above(self, node: Any) -> bool:
+        """Whether the holder stands under `node`; only a node can, not what is made here."""
+        above = self._holder
+        while above is not None and above is not node:
+            above = above._parent
+        return above is node
+
     def _undo(self) -> None:
         for node, parent in self._freed:
             node._parent = parent
@@ -161,20 +195,22 @@ class Admission:
                 raise StateValueError(path, f"is declared as {_declared(shape)}, got {type(value).__name__}")
             return _checked_scalar(value, path)
         kind = kind_of_node(value)
+        known = kind is not None
         if kind is None:
-            kind = next((name for name, base in _BASES if isinstance(value, base)), None)
+            kind = _BASES.get(type(value)) or next(
+                (name for base, name in _BASES.items() if isinstance(value, base)), None
+            )
             if kind is None:
                 return _checked_scalar(_unwrapped(value, path), path)
             self._refuse_known_source(value, path)
         elif attached(value):
             raise StateAliasError(path, f"the same {kind} is already at {place(value)[1] or '/'}; {_COPY_IT}")
-        _check_kind(kind, value, where)
+        if shape is not None or kind == "set" or kind == "object":
+            _check_kind(kind, value, where)
         if depth > DEPTH_MAX:
             raise StateValueError(path, f"nested deeper than {DEPTH_MAX} levels")
         self._enter(value, path)
-        node = (
-            self._claimed(kind, value, where, depth) if kind_of_node(value) else self._made(kind, value, where, depth)
-        )
+        node = self._claimed(kind, value, where, depth) if known else self._made(kind, value, where, depth)
         self._open.discard(id(value))
         return node
 
@@ -202,19 +238,32 @@ class Admission:
             node._source = value
             self._sources.append(node)
         if kind == "list":
-            items = [self._value(v, (f"{path}/{n}", node, n, inner), depth + 1) for n, v in enumerate(value)]
+            items = [
+                item
+                if inner is None and is_simple(item)
+                else self._value(item, (f"{path}/{n}", node, n, inner), depth + 1)
+                for n, item in enumerate(value)
+            ]
             list.extend(node, items)
         elif kind == "set":
             set.update(node, [checked_element(item, path) for item in value])
         else:
+            put = dict.__setitem__
             for name, item in value.items():
-                at = segment(checked_key(name, path))
-                dict.__setitem__(node, name, self._value(item, (path + at, node, at, inner), depth + 1))
+                if type(name) is not str or not name.isascii():
+                    checked_key(name, path)
+                if inner is None and is_simple(item):
+                    put(node, name, item)
+                else:
+                    at = segment(name)
+                    put(node, name, self._value(item, (path + at, node, at, inner), depth + 1))
         return node
 
     def _claimed(self, kind: str, node: Any, where: tuple[str, Any, str | int, Shape | None], depth: int) -> Any:
         path, parent, key, shape = where
         inner = shape.inner if shape is not None else None
+        if self._is_above(node):
+            raise StateAliasError(path, "it would contain itself")
         self._moves.append((node, parent, key, inner))
         if node._source is not None:
             self._sources.append(node)
@@ -271,7 +320,7 @@ def _check_text(value: str, path: str) -> None:
     except UnicodeEncodeError:
         raise StateValueError(path, "a string with a lone surrogate, which UTF-8 can't hold") from None
     if size > FRAME_OPS_MAX_BYTES:
-        raise StateValueError(path, f"more than {FRAME_OPS_MAX_BYTES} bytes of JSON in one change")
+        raise StateValueError(path, _TOO_LARGE)
 
 
 def _unwrapped(value: Any, path: str) -> Any:
@@ -310,7 +359,8 @@ def _declared(shape: Shape | None) -> str:
 
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-_BASES: Final = (("list", list), ("dict", dict), ("set", set))
+_BASES: Final[dict[type[Any], str]] = {list: "list", dict: "dict", set: "set"}
+_TOO_LARGE: Final = f"more than {FRAME_OPS_MAX_BYTES} bytes of JSON in one change"
 _COPY_IT: Final = "assign a copy (copy.deepcopy), or take it out of the other place first"
 _HINTS: Final = {
     "tuple": ": use a list",

@@ -17,6 +17,7 @@ class TrackedDict(dict[str, Any]):
 
     __slots__ = ("_key", "_parent", "_shape", "_source")
     _journal: Journal | None = None
+    _podium_kind = "dict"
 
     def __init__(self, shape: Shape | None = None) -> None:
         super().__init__()
@@ -109,4 +110,4 @@ def leave(value: Any) -> None:
         value._parent = None
 
 
-register("dict", TrackedDict, TrackedDict)
+register(TrackedDict)

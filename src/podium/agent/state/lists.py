@@ -17,6 +17,7 @@ class TrackedList(list[Any]):
 
     __slots__ = ("_key", "_parent", "_shape", "_source")
     _journal: Journal | None = None
+    _podium_kind = "list"
 
     def __init__(self, shape: Shape | None = None) -> None:
         super().__init__()
@@ -191,4 +192,4 @@ def _splice(start: int, old: list[Any], new: list[Any], payloads: list[Any], siz
     return changes
 
 
-register("list", TrackedList, TrackedList)
+register(TrackedList)

@@ -34,7 +34,7 @@ class DeltaState:
 
     _version: ClassVar[int] = 1
     _entity_type: ClassVar[str] = ""
-    _podium_state: ClassVar[bool] = True
+    _podium_kind: ClassVar[str] = "object"
     _own_fields: ClassVar[dict[str, Declaration]] = {}
     _declared: ClassVar[dict[str, Declaration]] = {}
     _shapes: ClassVar[dict[str, Shape | None]] = {}

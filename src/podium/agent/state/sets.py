@@ -16,6 +16,7 @@ class TrackedSet(set[Any]):
 
     __slots__ = ("_key", "_order", "_parent", "_shape", "_source")
     _journal: Journal | None = None
+    _podium_kind = "set"
 
     def __init__(self, shape: Shape | None = None) -> None:
         super().__init__()
@@ -149,4 +150,4 @@ def _rank(value: Any) -> tuple[int, Any]:
     return (2, value) if type(value) is str else (1, value)
 
 
-register("set", TrackedSet, TrackedSet)
+register(TrackedSet)
