@@ -37,6 +37,7 @@ async def talking(house: House) -> tuple[Instance, str]:
     return instance, ack.message_id or ""
 
 
+@pytest.mark.proves("STREAM-CONNECTED-FIRST")
 async def test_connected_comes_first_and_tells_where_the_journal_is(house: House) -> None:
     instance = await house.create()
     first, *rest = Client(house, instance.facts.instance_id).receive()
@@ -52,6 +53,7 @@ async def test_connected_comes_first_and_tells_where_the_journal_is(house: House
     assert rest == []
 
 
+@pytest.mark.proves("STREAM-USER-MESSAGES")
 async def test_a_message_is_acknowledged_and_its_turn_streams(house: House) -> None:
     instance = await house.create()
     client = Client(house, instance.facts.instance_id)
@@ -73,6 +75,7 @@ async def test_a_message_is_acknowledged_and_its_turn_streams(house: House) -> N
     assert client.ack_of(received).id == "c-1"
 
 
+@pytest.mark.proves("STREAM-MANY-CONNECTIONS", "STREAM-RESUME-AFTER")
 async def test_each_of_many_connections_gets_every_event_after_its_own_once(house: House) -> None:
     instance, message_id = await talking(house)
     speak(house, message_id, 700)
@@ -111,6 +114,7 @@ async def test_a_numbered_frame_is_the_same_bytes_live_and_from_the_journal(hous
     assert bytes(replayed.wire.taken).endswith(told)
 
 
+@pytest.mark.proves("REQUEST-REPLAYED-ON-ATTACH")
 async def test_a_connection_without_after_gets_what_is_asked_and_not_answered(house: House) -> None:
     instance, message_id = await talking(house)
     content = {"request_id": "req-1", "questions": [{"id": "q", "question": "Which?"}]}
@@ -129,18 +133,21 @@ async def test_a_connection_without_after_gets_what_is_asked_and_not_answered(ho
     assert [event.message_type for event in after] == ["connected"]
 
 
+@pytest.mark.proves("WS-RESUME-GONE-4410")
 async def test_resuming_behind_the_end_of_the_journal_is_refused(house: House) -> None:
     instance = await house.create()
     client = Client(house, instance.facts.instance_id, "after=1000")
     assert client.close_code == 4410
 
 
+@pytest.mark.proves("WS-NO-INSTANCE-4404", "TENANT-ISOLATION-404")
 async def test_there_is_no_stream_of_an_unknown_or_foreign_instance(house: House) -> None:
     instance = await house.create()
     assert Client(house, "inst-unknown").close_code == 4404
     assert Client(house, instance.facts.instance_id, podium_tenant="other").close_code == 4404
 
 
+@pytest.mark.proves("WS-STOPPED-4409")
 async def test_connections_are_closed_when_the_instance_stops(house: House) -> None:
     instance = await house.create()
     client = Client(house, instance.facts.instance_id)
@@ -167,6 +174,7 @@ async def test_connections_are_told_to_come_again_when_the_host_goes_down(house:
         (b"\xff\xfe", "invalid_json", None),
     ],
 )
+@pytest.mark.proves("WS-BAD-FRAMES-4400", "COMMAND-NACK-KEEPS-CONNECTION")
 async def test_a_bad_frame_is_refused_and_the_third_closes(
     house: House, frame: str | bytes, code: str, command_id: str | None
 ) -> None:
@@ -189,12 +197,14 @@ async def test_binary_frames_are_bad_frames(house: House) -> None:
     assert client.close_code == 4400
 
 
+@pytest.mark.proves("WS-FRAME-TOO-LARGE-1009")
 async def test_a_frame_over_the_limit_closes_with_1009(house: House) -> None:
     client = Client(house, (await house.create()).facts.instance_id)
     client.say(b"x" * (1024 * 1024 + 1))
     assert client.close_code == 1009
 
 
+@pytest.mark.proves("CONFIG-UPDATE-NEEDS-PERMISSION")
 async def test_commands_need_their_permission(house: House) -> None:
     instance = await house.create()
     reader = Client(house, instance.facts.instance_id, podium_permissions="instances:read")
@@ -229,6 +239,7 @@ async def test_commands_that_can_not_be_done_are_refused_by_code(house: House) -
     assert client.is_open
 
 
+@pytest.mark.proves("WS-SLOW-CONSUMER-4408")
 async def test_a_live_connection_too_far_behind_is_closed_and_resumes_without_a_gap(house: House) -> None:
     instance, message_id = await talking(house)
     slow, quick = Client(house, instance.facts.instance_id), Client(house, instance.facts.instance_id)
@@ -313,6 +324,7 @@ def connected_end(stream: bytes) -> int:
     return 4 + int.from_bytes(stream[2:4], "big") if size == 126 else 2 + size
 
 
+@pytest.mark.proves("STREAM-PING")
 async def test_a_silent_peer_is_pinged_and_then_gone(timed_house: House, clock: ManualClock) -> None:
     instance = await timed_house.create()
     client = Client(timed_house, instance.facts.instance_id)
@@ -392,6 +404,7 @@ async def test_the_subprotocol_is_selected_when_it_is_offered(house: House) -> N
         ({}, "after=-1", b"HTTP/1.1 400"),
     ],
 )
+@pytest.mark.proves("COORDINATOR-CREDENTIAL")
 async def test_a_request_that_is_not_the_clusters_never_becomes_a_stream(
     house: House, headers: dict[str, str], query: str, status: bytes
 ) -> None:

@@ -48,6 +48,7 @@ def test_a_change_leads_to_the_state_the_story_tells(before: str, change: str, f
     assert after(InstanceStatus(before), Change(change)) is InstanceStatus(following)
 
 
+@pytest.mark.proves("INSTANCE-STATUS-TABLE")
 def test_the_story_tells_every_transition() -> None:
     assert {(InstanceStatus(before), Change(change)) for before, change, _ in ROWS} == set(TRANSITIONS)
 

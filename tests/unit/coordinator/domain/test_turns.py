@@ -197,6 +197,7 @@ def test_the_conversation_goes_as_written(name: str) -> None:
     assert told == lines
 
 
+@pytest.mark.proves("QUEUE-LIMIT")
 def test_the_queue_is_bounded() -> None:
     queue = TurnQueue(limit=2)
     assert [offer(queue, name) for name in "abc"] == ["queued", "queued", ErrorCode.QUOTA_EXCEEDED.value]

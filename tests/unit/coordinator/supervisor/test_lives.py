@@ -36,6 +36,7 @@ def stubborn(agent: ScriptedAgent, frame: ToAgent) -> None:
         agent.say(Ready(protocol=1))
 
 
+@pytest.mark.proves("INSTANCE-SLEEPS-AND-WAKES")
 async def test_an_idle_agent_sleeps_and_a_message_wakes_it(timed_house: House, clock: ManualClock) -> None:
     house = timed_house
     house.use_idle_timeout(60_000)
@@ -100,6 +101,7 @@ async def test_a_message_that_comes_while_the_agent_goes_to_sleep_is_answered(
 
 
 @pytest.mark.noisy("agent_restarts", "instance_failed")
+@pytest.mark.proves("RESTART-POLICY-GIVES-UP")
 async def test_the_policy_gives_up_and_the_turn_that_did_it_is_over(house: House) -> None:
     house.host.play = polite
     instance = await house.create()
@@ -135,6 +137,7 @@ async def test_a_restarted_agent_gets_its_state_back(house: House) -> None:
     assert contents(instance, "terminated")[0] == {"reason": "crashed", "signal": "SIGKILL"}
 
 
+@pytest.mark.proves("INSTANCE-STOP-GRACEFUL", "AGENT-CONTINUES", "INSTANCE-STOPPED-404")
 async def test_stopping_ends_the_process_and_keeps_the_data(house: House) -> None:
     instance = await house.create()
     send(instance, "hello")
@@ -158,6 +161,7 @@ async def test_stopping_ends_the_process_and_keeps_the_data(house: House) -> Non
     await until(lambda: len(contents(again, "stream_end")) == 2)
 
 
+@pytest.mark.proves("INSTANCE-STOP-GRACEFUL")
 async def test_stopping_an_agent_that_does_not_listen_is_bounded(house: House) -> None:
     house.host.play = stubborn
     instance = await house.create()
@@ -181,6 +185,7 @@ async def test_a_sleeping_agent_is_stopped_without_being_woken(timed_house: Hous
 
 @pytest.mark.noisy("instance_failed")
 @pytest.mark.parametrize("how", ["refused", "init", "ended", "silent"])
+@pytest.mark.proves("INSTANCE-START-FAILED-LOGS")
 async def test_an_agent_that_does_not_start_leaves_nothing_behind(tmp_path: Path, how: str) -> None:
     def play(agent: ScriptedAgent, frame: ToAgent) -> None:
         if isinstance(frame, Init) and how == "init":
@@ -216,6 +221,7 @@ async def test_creating_the_same_instance_twice_at_once_gives_one(house: House) 
     assert len(house.host.started) == 1
 
 
+@pytest.mark.proves("AGENT-IN-USE-409")
 async def test_an_agent_that_is_alive_is_given_again_for_the_same_deployment_and_refused_for_another(
     house: House,
 ) -> None:
@@ -230,6 +236,7 @@ async def test_an_agent_that_is_alive_is_given_again_for_the_same_deployment_and
     assert refused.value.code is ErrorCode.AGENT_IN_USE
 
 
+@pytest.mark.proves("AGENT-DELETE-ERASES")
 async def test_an_agent_is_erased_only_when_nothing_of_it_is_alive(house: House) -> None:
     instance = await house.create()
     with pytest.raises(PodiumError) as refused:
@@ -247,6 +254,7 @@ async def test_an_agent_is_erased_only_when_nothing_of_it_is_alive(house: House)
 
 
 @pytest.mark.noisy("leases_lost")
+@pytest.mark.proves("AGENT-ONE-PLACE")
 async def test_an_agent_whose_lease_is_lost_ends_at_once_and_writes_no_more(house: House) -> None:
     instance = await house.create()
     before = len(events(instance))
@@ -257,6 +265,7 @@ async def test_an_agent_whose_lease_is_lost_ends_at_once_and_writes_no_more(hous
     assert len(events(instance)) == before
 
 
+@pytest.mark.proves("CONFIG-PRECEDENCE", "CONFIG-CHANGE-REACHES-AGENTS")
 async def test_configuration_layers_reach_the_agent_and_changes_follow(house: House) -> None:
     house.deployments.manifest = msgspec.structs.replace(house.manifest, config={"model": "small", "a": {"b": 1}})
     await house.discovery.set_config({"a": {"c": 2}})

@@ -10,6 +10,7 @@ from podium.wire.status import InstanceStatus
 from tests.unit.coordinator.twins import DEPLOYMENT, House, contents, echo, events, forward, polite, send, until
 
 
+@pytest.mark.proves("STREAM-ACKED-PROCESSED", "STREAM-NO-GAP")
 async def test_a_running_turn_and_waiting_messages_are_run_after_a_restart(house: House) -> None:
     house.host.play = polite
     instance = await house.create()

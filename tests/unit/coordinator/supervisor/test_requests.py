@@ -51,6 +51,7 @@ async def test_a_permission_waits_and_its_answer_reaches_the_agent(house: House)
     assert statuses(instance)[-4:] == ["running", "waiting", "running", "ready"]
 
 
+@pytest.mark.proves("REQUEST-FIRST-ANSWER-WINS")
 async def test_the_first_answer_wins(house: House) -> None:
     instance, _ = await asking(house)
     instance.commands.answer(AnswerContent("req-1", option_id="no"), "first")
@@ -83,6 +84,7 @@ async def test_a_dismissed_permission_is_told_as_dismissed(house: House) -> None
     assert answers(house) == [AnswerRequest(request_id="req-1", outcome="dismissed")]
 
 
+@pytest.mark.proves("REQUEST-DEADLINE-DEFAULT")
 async def test_at_its_deadline_the_default_is_taken(timed_house: House, clock: ManualClock) -> None:
     instance, _ = await asking(timed_house, expires_at=clock.now_ms() + 5_000, default="no")
     forward(timed_house, clock, 4.9)
@@ -108,6 +110,7 @@ async def test_time_spent_waiting_for_a_person_does_not_count_against_the_turn(
     assert contents(instance, "error")[0]["code"] == "turn_timeout"
 
 
+@pytest.mark.proves("REQUEST-CANCELLED-WITH-TURN")
 async def test_a_request_ends_with_its_turn(house: House) -> None:
     instance, ack = await asking(house)
     house.host.agent.finish(ack.message_id or "")
@@ -119,6 +122,7 @@ async def test_a_request_ends_with_its_turn(house: House) -> None:
 
 
 @pytest.mark.noisy("agent_restarts")
+@pytest.mark.proves("REQUEST-SURVIVES-CRASH")
 async def test_what_was_answered_while_the_process_was_away_is_answered_at_once_when_asked_again(house: House) -> None:
     instance, ack = await asking(house)
     house.host.play = lambda agent, frame: None
@@ -175,6 +179,7 @@ async def test_a_deadline_passes_while_the_agent_sleeps(timed_house: House, cloc
     assert contents(instance, "tool.approval_resolved")[0]["outcome"] == "expired"
 
 
+@pytest.mark.proves("REQUEST-SURVIVES-CRASH")
 async def test_a_deadline_passes_while_the_coordinator_is_down(timed_house: House, clock: ManualClock) -> None:
     house = timed_house
     _, ack = await asking(house, expires_at=clock.now_ms() + 600_000, default="no")

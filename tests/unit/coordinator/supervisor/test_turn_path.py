@@ -36,6 +36,7 @@ async def idle(instance: Instance) -> None:
     await until(lambda: not instance.queue.has_work, "the end of all turns")
 
 
+@pytest.mark.proves("STREAM-CHECKPOINT-LAST")
 async def test_a_turn_goes_from_message_to_checkpoint(house: House) -> None:
     instance = await house.create()
     ack = send(instance, "hello")
@@ -58,6 +59,7 @@ async def test_a_turn_goes_from_message_to_checkpoint(house: House) -> None:
     assert instance.status is InstanceStatus.READY
 
 
+@pytest.mark.proves("STREAM-JOURNAL-FIRST")
 async def test_the_acknowledgement_comes_before_any_event_of_the_message_is_shown(house: House) -> None:
     instance = await house.create()
     order: list[str] = []
@@ -66,6 +68,7 @@ async def test_the_acknowledgement_comes_before_any_event_of_the_message_is_show
     assert order == ["ack", "events"]
 
 
+@pytest.mark.proves("ON-BUSY-QUEUE")
 async def test_turns_run_one_at_a_time_in_the_order_of_their_messages(house: House) -> None:
     house.host.play = silent
     instance = await house.create()
@@ -80,6 +83,7 @@ async def test_turns_run_one_at_a_time_in_the_order_of_their_messages(house: Hou
     assert [row.turn_id for row in events(instance, "checkpoint")] == [ack.turn_id for ack in acks]
 
 
+@pytest.mark.proves("COMMAND-IDEMPOTENT-BY-ID")
 async def test_the_same_command_is_acknowledged_again_and_done_once(house: House) -> None:
     instance = await house.create()
     first = send(instance, "hello", "command-1")
@@ -91,6 +95,7 @@ async def test_the_same_command_is_acknowledged_again_and_done_once(house: House
     assert send(again, "hello", "command-1") == first
 
 
+@pytest.mark.proves("ON-BUSY-REJECT")
 async def test_a_message_that_may_not_wait_is_refused_while_a_turn_runs(house: House) -> None:
     house.host.play = silent
     instance = await house.create()
@@ -101,6 +106,7 @@ async def test_a_message_that_may_not_wait_is_refused_while_a_turn_runs(house: H
     assert len(events(instance, "message.user")) == 1
 
 
+@pytest.mark.proves("ON-BUSY-INTERRUPT")
 async def test_an_interrupting_message_cancels_the_turn_and_runs_next(house: House) -> None:
     house.host.play = silent
     instance = await house.create()
@@ -113,6 +119,7 @@ async def test_an_interrupting_message_cancels_the_turn_and_runs_next(house: Hou
     assert [end["stop_reason"] for end in ends] == ["cancelled", "end_turn"]
 
 
+@pytest.mark.proves("STEER")
 async def test_a_steering_message_joins_the_running_turn(house: House) -> None:
     house.host.play = silent
     instance = await house.create()
@@ -122,6 +129,7 @@ async def test_a_steering_message_joins_the_running_turn(house: House) -> None:
     await until(lambda: SteerTurn(turn_id=first.turn_id or "", text="also this") in house.host.agent.heard)
 
 
+@pytest.mark.proves("STEER")
 async def test_steering_without_a_turn_is_refused(house: House) -> None:
     instance = await house.create()
     with pytest.raises(PodiumError) as refused:
@@ -129,6 +137,7 @@ async def test_steering_without_a_turn_is_refused(house: House) -> None:
     assert refused.value.code is ErrorCode.NO_TURN
 
 
+@pytest.mark.proves("TURN-CANCEL")
 async def test_a_cancelled_turn_ends_cancelled(house: House) -> None:
     house.host.play = silent
     instance = await house.create()
@@ -156,6 +165,7 @@ async def test_a_waiting_turn_can_be_cancelled_before_it_begins(house: House) ->
 
 
 @pytest.mark.noisy("agent_restarts")
+@pytest.mark.proves("TURN-CANCEL-IGNORED-RESTART")
 async def test_an_agent_that_ignores_a_cancel_is_restarted_and_the_turn_is_not_run_again(
     timed_house: House, clock: ManualClock
 ) -> None:
@@ -187,6 +197,7 @@ async def test_a_turn_that_takes_too_long_ends_with_an_error(timed_house: House,
 
 
 @pytest.mark.noisy("agent_restarts")
+@pytest.mark.proves("AGENT-CRASH-RERUN-ATTEMPT")
 async def test_a_turn_is_run_again_when_its_process_dies(house: House) -> None:
     house.host.play = silent
     instance = await house.create()
@@ -217,6 +228,7 @@ async def test_a_turn_without_a_stream_end_gets_one_with_what_was_streamed(house
     assert contents(instance, "stream_end") == [{"text": "half an answer", "stop_reason": "max_tokens"}]
 
 
+@pytest.mark.proves("AGENT-EXCEPTION-ERROR-EVENT")
 async def test_an_exception_ends_the_turn_with_an_error_and_the_agent_lives_on(house: House) -> None:
     house.host.play = silent
     instance = await house.create()
@@ -261,6 +273,7 @@ async def test_a_message_too_large_for_a_frame_is_refused(house: House) -> None:
     assert refused.value.code is ErrorCode.MESSAGE_TOO_LARGE
 
 
+@pytest.mark.proves("AGENT-PRINT-LOGGED")
 async def test_what_an_agent_prints_is_in_its_log(house: House) -> None:
     instance = await house.create()
     house.host.agent.prints(b"first line\nsecond ")
