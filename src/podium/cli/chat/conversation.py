@@ -127,10 +127,11 @@ class Conversation:
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(signal.SIGINT, self._interrupted)
         try:
-            if running_turn is not None:
-                await self._await_turn(running_turn)
-            while await self._exchange():
-                pass
+            with self._keyboard.quiet():
+                if running_turn is not None:
+                    await self._await_turn(running_turn)
+                while await self._exchange():
+                    pass
         except LeftError:
             self._screen.status(None)
         finally:
@@ -206,15 +207,14 @@ class Conversation:
         self._screen.status(None)
 
     async def _tick(self) -> None:
-        with self._keyboard.quiet():
-            while not self._asked and not self._changed.is_set():
-                self._screen.status(self._transcript.status(self._clock.now_ms() - self._behind))
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(TICK_SECONDS):
-                        await self._changed.wait()
-                if self._interrupts > 1:
-                    raise LeftError
-            self._changed.clear()
+        while not self._asked and not self._changed.is_set():
+            self._screen.status(self._transcript.status(self._clock.now_ms() - self._behind))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._changed.wait()
+            if self._interrupts > 1:
+                raise LeftError
+        self._changed.clear()
 
     # ── questions ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,6 +233,7 @@ class Conversation:
         given: dict[str, Any] = {}
         for prompt in asked.prompts:
             self._screen.status(None)
+            self._keyboard.forget()
             self._screen.write(prompt.pieces())
             while (value := prompt.read(typed := await self._typed(prompt))) is None:
                 if typed == _NOTHING or self._answering is None:

@@ -44,8 +44,12 @@ class Keyboard(Protocol):
         """Ends a `line` or `choose` that waits with `Key.WOKEN`."""
         ...
 
+    def forget(self) -> None:
+        """Throws away what was typed and not read: it was not meant for the question that comes now."""
+        ...
+
     def quiet(self) -> contextlib.AbstractContextManager[None]:
-        """While the agent speaks: what is typed does not appear in between."""
+        """For a whole conversation: what is typed while the agent speaks does not appear, and waits for the next `line`."""
         ...
 
 
@@ -72,6 +76,9 @@ class PipedKeyboard:
 
     def wake(self) -> None:
         """A pipe is read only when something is wanted of it."""
+
+    def forget(self) -> None:
+        """The lines of a pipe were written in advance, for whatever will be asked."""
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
@@ -129,9 +136,13 @@ class TerminalKeyboard:
             if session.app.is_running and not session.app.is_done:
                 session.app.exit(result=Key.WOKEN)
 
+    def forget(self) -> None:
+        """Empties the terminal's input."""
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
-        """Echo off; what was typed meanwhile is thrown away. Ctrl-C still works."""
+        """Neither echo nor lines made by the terminal, so that no key is lost between two prompts. Ctrl-C still works."""
         handle = sys.stdin.fileno()
         before = termios.tcgetattr(handle)
         silent = termios.tcgetattr(handle)
@@ -140,7 +151,7 @@ class TerminalKeyboard:
         try:
             yield
         finally:
-            termios.tcsetattr(handle, termios.TCSAFLUSH, before)
+            termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
     async def _prompt(self, session: "PromptSession[Any]", message: str, **options: Any) -> str | Key:
         from prompt_toolkit.patch_stdout import patch_stdout

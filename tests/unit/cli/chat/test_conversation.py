@@ -40,6 +40,9 @@ class ScriptedKeyboard:
     def wake(self) -> None:
         self.woken.set()
 
+    def forget(self) -> None:
+        pass
+
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
         yield
