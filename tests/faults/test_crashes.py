@@ -87,13 +87,16 @@ async def _deploy(daemons: Daemons, key: str, folder: Path) -> str:
 
 
 async def _call(daemons: Daemons, key: str, method: str, path: str, **more: Any) -> Any:
-    async with (
-        aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session,
-        session.request(method, daemons.url + path, timeout=aiohttp.ClientTimeout(total=90), **more) as answer,
-    ):
-        body = await answer.json()
-        assert answer.status < 300, body
-        return body
+    """One REST call; while the host is coming back (503) it is made again, as the answer says it may."""
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session, asyncio.timeout(90):
+        while True:
+            async with session.request(method, daemons.url + path, **more) as answer:
+                body = await answer.json()
+                if answer.status == 503:
+                    await asyncio.sleep(0.1)
+                    continue
+                assert answer.status < 300, body
+                return body
 
 
 def _agent_pids(coordinator: int) -> list[int]:
