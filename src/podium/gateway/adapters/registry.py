@@ -9,8 +9,9 @@ The bundle is written first and decides who wins; a description that is missing 
 the same bytes. Removing goes the same way round: without its bundle a description promises nothing.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final
 
 import msgspec
 
@@ -81,13 +82,14 @@ class Registry:
         prefix = self._prefix + (f"{agent_type}/" if agent_type else "")
         found: list[StoredDeployment] = []
         last: str | None = None
-        async for key, size in self._descriptions(prefix, self._prefix + after if after else None):
-            if len(found) == limit:
-                return found, last
-            deployment = await self._load(key, size)
-            if deployment is not None and tenant_id in (None, deployment.tenant_id):
-                found.append(deployment)
-                last = key.removeprefix(self._prefix)
+        async with aclosing(self._descriptions(prefix, self._prefix + after if after else None)) as descriptions:
+            async for key, modified_at in descriptions:
+                if len(found) == limit:
+                    return found, last
+                deployment = await self._load(key, modified_at)
+                if deployment is not None and tenant_id in (None, deployment.tenant_id):
+                    found.append(deployment)
+                    last = key.removeprefix(self._prefix)
         return found, None
 
     async def remove(self, deployment: Deployment) -> None:
@@ -122,17 +124,22 @@ class Registry:
         if ref.version is not None:
             return await self._read(self._key(ref.agent_type, ref.version, "json"))
         found: dict[str, StoredDeployment] = {}
-        async for key, size in self._descriptions(f"{self._prefix}{ref.agent_type}/", None):
-            deployment = await self._load(key, size)
+        async for key, modified_at in self._descriptions(f"{self._prefix}{ref.agent_type}/", None):
+            deployment = await self._load(key, modified_at)
             if deployment is not None and tenant_id in (None, deployment.tenant_id):
                 found[deployment.version] = deployment
         highest = highest_release(list(found))
         return found[highest] if highest is not None else None
 
-    async def _descriptions(self, prefix: str, after: str | None) -> AsyncIterator[tuple[str, int]]:
-        async for info in self._store.list(prefix, after):
-            if info.key.endswith(".json"):
-                yield info.key, info.modified_at
+    async def _descriptions(self, prefix: str, after: str | None) -> AsyncGenerator[tuple[str, int], None]:
+        """Keys of descriptions and when each was written; close it when it is not read to its end."""
+        infos = self._store.list(prefix, after)
+        try:
+            async for info in infos:
+                if info.key.endswith(".json"):
+                    yield info.key, info.modified_at
+        finally:
+            await _close(infos)
 
     async def _load(self, key: str, modified_at: int) -> StoredDeployment | None:
         known = self._cache.get((key, modified_at))
@@ -146,17 +153,27 @@ class Registry:
 
     async def _read(self, key: str) -> StoredDeployment | None:
         body = b""
+        chunks = self._store.get(key)
         try:
-            async for chunk in self._store.get(key):
+            async for chunk in chunks:
                 body += chunk
                 if len(body) > DESCRIPTION_MAX_BYTES:
                     return None
             return msgspec.json.decode(body, type=StoredDeployment)
         except (ObjectMissingError, msgspec.DecodeError):
             return None
+        finally:
+            await _close(chunks)
 
     def _key(self, agent_type: str, version: str, ending: str) -> str:
         return f"{self._prefix}{agent_type}/{version}/{agent_type}-{version}.{ending}"
+
+
+async def _close(iterator: AsyncIterator[Any]) -> None:
+    """Ends an iterator of the store that may not have been read to its end."""
+    close = getattr(iterator, "aclose", None)
+    if close is not None:
+        await close()
 
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:

@@ -7,7 +7,6 @@ from msgspec import Meta
 from podium.base.discovery import AgentRecord, InstanceFilter, InstanceRecord
 from podium.base.http import Answer, Call, Endpoint, Param
 from podium.gateway.adapters.coordinators import FIRST_ERROR_STATUS, Request, refusal
-from podium.gateway.api.instances import REACH
 from podium.gateway.api.paging import ListQuery, page_of
 from podium.gateway.parts import Parts
 from podium.wire.errors import ErrorCode, PodiumError
@@ -99,7 +98,12 @@ class Agents:
                 description="State, messages, logs and workspace. 409 while an instance is alive.",
                 params={"agent_id": _AGENT},
                 answers={204: None},
-                errors=(*REACH[1:], ErrorCode.AGENT_NOT_FOUND, ErrorCode.AGENT_IN_USE),
+                errors=(
+                    ErrorCode.AGENT_NOT_FOUND,
+                    ErrorCode.AGENT_IN_USE,
+                    ErrorCode.COORDINATOR_UNREACHABLE,
+                    ErrorCode.AGENT_TIMEOUT,
+                ),
             ),
         ]
 

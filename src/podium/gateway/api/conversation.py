@@ -169,7 +169,7 @@ class Conversation:
                 summary="Cancel a turn",
                 params={"turn_id": _TURN},
                 answers={202: None},
-                errors=(*REACH, ErrorCode.TURN_NOT_FOUND, ErrorCode.NO_TURN, *_OVER),
+                errors=(*REACH, ErrorCode.TURN_NOT_FOUND, ErrorCode.NO_TURN),
             ),
         ]
 
@@ -239,7 +239,7 @@ class Conversation:
                 params={"request_id": _REQUEST},
                 body=RequestAnswer,
                 answers={200: PendingRequest},
-                errors=(*REACH, ErrorCode.REQUEST_NOT_FOUND, ErrorCode.ALREADY_RESOLVED, *_OVER),
+                errors=(*REACH, ErrorCode.REQUEST_NOT_FOUND, ErrorCode.ALREADY_RESOLVED),
             ),
         ]
 
@@ -266,9 +266,7 @@ class EventsAfter(msgspec.Struct, frozen=True):
     after: Number | None = None
 
 
-_OVER: Final = (ErrorCode.INSTANCE_STOPPING, ErrorCode.INSTANCE_FAILED)
 _MESSAGE_ERRORS: Final = (
-    *_OVER,
     ErrorCode.BUSY,
     ErrorCode.NO_TURN,
     ErrorCode.RATE_LIMITED,

@@ -21,7 +21,14 @@ TAG = "instances"
 INSTANCE: Final = Param(
     Annotated[str, Meta(min_length=1, max_length=64)], ErrorCode.INSTANCE_NOT_FOUND, "Instance id (`inst-…`)"
 )
-REACH: Final = (ErrorCode.INSTANCE_NOT_FOUND, ErrorCode.COORDINATOR_UNREACHABLE, ErrorCode.AGENT_TIMEOUT)
+REACH: Final = (
+    ErrorCode.INSTANCE_NOT_FOUND,
+    ErrorCode.INSTANCE_STOPPING,
+    ErrorCode.INSTANCE_FAILED,
+    ErrorCode.COORDINATOR_UNREACHABLE,
+    ErrorCode.DRAINING,
+    ErrorCode.AGENT_TIMEOUT,
+)
 """What every route may answer that asks the instance's coordinator."""
 
 IDEMPOTENCY: Final = HeaderParam(
@@ -133,6 +140,6 @@ class Instances:
                 description="Graceful, then by force, each bounded. The agent's data stay.",
                 params={"instance_id": INSTANCE},
                 answers={204: None},
-                errors=(*REACH, ErrorCode.INSTANCE_STOPPING),
+                errors=REACH,
             ),
         ]

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from podium.base.http import Headers
 from podium.wire.errors import ErrorCode, PodiumError
 
 PROTOCOL: Final = "podium.v1"
@@ -66,8 +65,8 @@ class Opening(NamedTuple):
         return int(text)
 
 
-def read_opening(method: str, raw_path: bytes, query: bytes, headers: Headers, protocols: str) -> Opening:
-    """A client's request. `protocols` is what all its `Sec-WebSocket-Protocol` headers say.
+def read_opening(method: str, raw_path: bytes, query: bytes, headers: Mapping[str, str], protocols: str) -> Opening:
+    """A client's request, its headers by lower-case name. `protocols` is what all its `Sec-WebSocket-Protocol` headers say.
 
     Raises:
         PodiumError: it is no WebSocket to an instance; the answer is one of HTTP, since there is no socket to close.
