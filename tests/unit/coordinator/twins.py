@@ -17,6 +17,8 @@ from podium.base.sealing import Sealer
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.catalog import Catalog
+from podium.coordinator.adapters.store import StoreOptions
+from podium.coordinator.adapters.store.records import no_fault
 from podium.coordinator.adapters.vault import Vault
 from podium.coordinator.domain.ports import (
     ExitStatus,
@@ -57,7 +59,7 @@ from podium.wire.link import (
 from podium.wire.manifest import Limits, Manifest, Restart
 from podium.wire.rest import CoordinatorCreate, Deployment, Load, Resources
 
-QUICK = Timings(ready=2.0, shutdown=0.2, terminate=0.2, kill=2.0, idle_reply=1.0)
+QUICK = Timings(ready=2.0, shutdown=0.2, terminate=0.2, kill=2.0, idle_reply=1.0, aside=0.01)
 UNBOUNDED = Capacity()
 MANIFEST = Manifest(
     "echo", "1.0.0", "python", "agent:Echo", limits=Limits(idle_timeout_ms=0), restart=Restart(3, 60_000, 1)
@@ -291,6 +293,7 @@ class House:
     clock: Clock = field(default_factory=SystemClock)
     manifest: Manifest = MANIFEST
     timings: Timings = QUICK
+    fault: Callable[[str], None] = no_fault
     capacity: Capacity = UNBOUNDED
 
     def __post_init__(self) -> None:
@@ -314,6 +317,7 @@ class House:
             directory=self.directory / "agents",
             capacity=self.capacity,
             timings=self.timings,
+            store_options=StoreOptions(fault=lambda point: self.fault(point)),
         )
         tasks = TaskOwner("coordinator")
         announcer = Announcer(self.discovery, self._describe, lambda gone: self.supervisor.leases_lost(gone))

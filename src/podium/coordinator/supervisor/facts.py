@@ -59,6 +59,8 @@ class Timings:
     """From SIGTERM to SIGKILL."""
     kill: float = 10.0
     """For the host to end a whole tree."""
+    aside: float = 5.0
+    """An instance whose databases could not be written is left alone for this long, and then tried again."""
     template_idle: float = 600.0
     """Without agents awake, until the template of a deployment is ended."""
     idle_reply: float = 5.0
@@ -85,6 +87,8 @@ class Surroundings:
     """Closes databases in a worker thread."""
     starts: asyncio.Semaphore
     """How many processes may be started at the same time."""
+    put_aside: Callable[["Instance"], None]
+    """The instance's databases can't be written just now: it comes back when they can."""
     status_changed: Callable[["Instance"], None]
     """Discovery should hear of it, soon."""
     runtime_config: Callable[[], dict[str, Any]]

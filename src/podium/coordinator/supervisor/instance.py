@@ -143,13 +143,16 @@ class Instance:
             self.around.save(self.facts)
 
     def _open_store(self) -> AgentStore:
-        if self.lost:
-            raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "the agent has moved to another host")
+        self._check_held()
         if self.facts.at_rest:
             self.facts.at_rest = False
             self.around.save(self.facts)
         around = self.around
         return AgentStore.open(self.directory, self.facts.agent_id, around.clock, around.store_options)
+
+    def _check_held(self) -> None:
+        if self.lost:
+            raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "the agent is not held by this host now")
 
     # ── steps ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,6 +164,7 @@ class Instance:
             PodiumError: raised by the body: nothing was kept. `internal` when the databases refuse; the instance has
                 failed then.
         """
+        self._check_held()
         try:
             with self.store.batch() as batch:
                 step = self._stepping = Step(batch, self.facts.instance_id)

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Final, Literal
 
 from podium.coordinator.adapters.link import AgentLink, Stream
-from podium.coordinator.adapters.store import StoreError
+from podium.coordinator.adapters.store import StoreConflictError, StoreDamagedError, StoreError
 from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.ports import AgentProcess, ExitStatus, ProcessStartError
 from podium.coordinator.supervisor.endings import Endings, told
@@ -184,17 +184,20 @@ class Life:
             await asyncio.wait({task}, timeout=self._instance.around.timings.kill)
 
     def storage_failed(self, error: StoreError) -> None:
-        """The databases refuse: the instance has failed and nothing more is written."""
+        """The databases refuse. Damaged ones: the instance has failed. Else (a full disk) it is put aside for a while."""
         instance = self._instance
         _log.error("storage_failed", extra={"instance_id": instance.facts.instance_id, "error": str(error)})
-        if allows(instance.status, Change.GAVE_UP):
+        if not allows(instance.status, Change.GAVE_UP) or instance.lost:
+            return
+        if isinstance(error, StoreDamagedError | StoreConflictError):
             instance.facts.status = InstanceStatus.FAILED
-            instance.facts.reason = "its databases can't be written"
-            instance.around.save(instance.facts)
+            instance.facts.reason = "its databases can't be used; see `podium doctor`"
             instance.around.status_changed(instance)
             instance.dismiss(CloseCode.STOPPED, "the instance has failed")
-        if self._task is not None:
-            self._task.cancel()
+            if self._task is not None:
+                self._task.cancel()
+        else:
+            instance.around.put_aside(instance)
 
     # ── sleep ───────────────────────────────────────────────────────────────────────────────────────────────
 

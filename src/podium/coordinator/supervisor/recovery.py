@@ -27,25 +27,37 @@ class Recovery:
 
     async def run(self) -> None:
         """Recovers all instances, databases first, then starts those with work."""
-        recovered: list[Instance] = []
-        for entry in self._supervisor.parts.catalog.instances():
-            if entry.status in OVER:
-                continue
-            try:
-                instance = await self._bring_back(entry)
-            except (StoreError, SealingError, PodiumError) as error:
-                _log.error("not_recovered", extra={"instance_id": entry.instance_id, "error": str(error)})
-                self._set_aside(entry, error)
-                continue
-            if instance is not None:
-                recovered.append(instance)
-        for instance in recovered:
-            if instance.is_open and (instance.queue.has_work or instance.requests.next_deadline() is not None):
-                instance.life.wake()
-            instance.rest()
+        entries = [entry for entry in self._supervisor.parts.catalog.instances() if entry.status not in OVER]
+        for entry in entries:
+            await self._recover(entry)
+        for instance in list(self._supervisor.instances.values()):
+            self._go_on(instance)
 
-    def _set_aside(self, entry: InstanceEntry, error: Exception) -> None:
-        """An instance that can't be brought back is not here; one whose databases are damaged has failed."""
+    async def bring_back(self, entry: InstanceEntry) -> bool:
+        """Recovers one instance and starts it if it has work; False when it can't be recovered now."""
+        if not await self._recover(entry):
+            return False
+        instance = self._supervisor.instances.get(entry.instance_id)
+        if instance is not None:
+            self._go_on(instance)
+        return True
+
+    def _go_on(self, instance: Instance) -> None:
+        if instance.is_open and (instance.queue.has_work or instance.requests.next_deadline() is not None):
+            instance.life.wake()
+        instance.rest()
+
+    async def _recover(self, entry: InstanceEntry) -> bool:
+        try:
+            await self._restore(entry)
+        except (StoreError, SealingError, PodiumError) as error:
+            _log.error("not_recovered", extra={"instance_id": entry.instance_id, "error": str(error)})
+            return self._set_aside(entry, error)
+        return True
+
+    def _set_aside(self, entry: InstanceEntry, error: Exception) -> bool:
+        """An instance that can't be recovered is not here; one whose databases are damaged has failed. Returns whether
+        that is the end of it."""
         supervisor = self._supervisor
         instance = supervisor.instances.get(entry.instance_id)
         if instance is not None:
@@ -53,24 +65,25 @@ class Recovery:
         if isinstance(error, StoreDamagedError):
             reason = "its databases are damaged; see `podium doctor`"
             supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.FAILED, reason=reason)
+            return True
+        return False
 
-    async def _bring_back(self, entry: InstanceEntry) -> Instance | None:
+    async def _restore(self, entry: InstanceEntry) -> None:
         supervisor = self._supervisor
         if entry.status is InstanceStatus.DEPLOYING:
             await self._unmake(entry)
-            return None
+            return
         instance = Instance(supervisor.facts_of(entry), supervisor.around)
         if not await self._hold(instance):
             supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.TERMINATED, reason="moved")
-            return None
+            return
         supervisor.register(instance)
         if entry.status is InstanceStatus.STOPPING:
             await supervisor.finish(instance, "stop")
-            return None
+            return
         if not instance.facts.at_rest:
             self._host_lost(instance)
         supervisor.announcer.changed(entry.instance_id, lambda: supervisor.record_of(instance))
-        return instance
 
     async def _hold(self, instance: Instance) -> bool:
         """Whether this coordinator may still run the agent. If nobody can tell, it still has its lease, or had it last."""

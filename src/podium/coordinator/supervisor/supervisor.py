@@ -89,6 +89,7 @@ class Supervisor:
         self._by_agent: dict[str, Instance] = {}
         self._closers = TaskOwner("databases")
         self._closed = False
+        self._aside: set[str] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self._runtime: dict[str, Any] = {}
         self.around = Surroundings(
@@ -104,6 +105,7 @@ class Supervisor:
             save_config=self._save_config,
             retire=self._retire,
             starts=asyncio.Semaphore(parts.capacity.starts),
+            put_aside=self._put_aside,
             status_changed=self._status_changed,
             runtime_config=lambda: self._runtime,
             store_options=parts.store_options,
@@ -191,6 +193,12 @@ class Supervisor:
         instance = self.instances.get(instance_id)
         if instance is not None and not instance.is_over:
             return instance
+        if instance_id in self._aside:
+            raise PodiumError(
+                ErrorCode.QUOTA_EXCEEDED,
+                "the agent's databases can't be written now",
+                retry_after=self.parts.timings.aside,
+            )
         entry = self.parts.catalog.instance(instance_id)
         if entry is not None and entry.status is InstanceStatus.FAILED:
             raise PodiumError(
@@ -343,6 +351,25 @@ class Supervisor:
         instance.close_store()
         self.forget(instance)
         self.parts.catalog.set_status(instance.facts.instance_id, InstanceStatus.TERMINATED, reason="moved")
+
+    def _put_aside(self, instance: Instance) -> None:
+        instance.lost = True
+        self.forget(instance)
+        self._aside.add(instance.facts.instance_id)
+        self.tasks.start(self._come_back(instance), f"put aside {instance.facts.instance_id}")
+
+    async def _come_back(self, instance: Instance) -> None:
+        """Everything of the instance ends; it is recovered from its databases as soon as they can be used again."""
+        await instance.life.end_now()
+        instance.dismiss(CloseCode.TRY_LATER, "the agent's databases can't be written now")
+        instance.close_store()
+        recovery = Recovery(self)
+        while True:
+            await asyncio.sleep(self.parts.timings.aside)
+            entry = self.parts.catalog.instance(instance.facts.instance_id)
+            if entry is None or entry.status in OVER or await recovery.bring_back(entry):
+                self._aside.discard(instance.facts.instance_id)
+                return
 
     async def _follow_config(self) -> None:
         async for _ in self.parts.discovery.subscribe(CHANNEL_CONFIG):

@@ -4,7 +4,9 @@ import pytest
 
 from podium.base.clock import ManualClock
 from podium.coordinator.adapters.catalog import InstanceEntry
+from podium.coordinator.adapters.store import StoreFullError
 from podium.coordinator.adapters.vault import Given
+from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.link import Message
 from podium.wire.status import InstanceStatus
 from tests.unit.coordinator.twins import DEPLOYMENT, House, contents, echo, events, forward, polite, send, until
@@ -104,3 +106,32 @@ async def test_an_agent_whose_databases_are_damaged_does_not_keep_the_others_dow
     supervisor = await house.resume()
     assert supervisor.alive(well.facts.instance_id)
     assert damaged.facts.instance_id not in supervisor.instances
+
+
+@pytest.mark.noisy("storage_failed", "frames_lost", "not_recovered")
+async def test_an_agent_whose_disk_is_full_comes_back_when_there_is_room(house: House) -> None:
+    house.host.play = polite
+    instance = await house.create()
+    ack = send(instance, "one")
+    await until(lambda: house.host.agent.messages() == [ack.message_id])
+    full = True
+
+    def fault(point: str) -> None:
+        if full and point == "messages.commit":
+            raise StoreFullError("messages", "no space left")
+
+    house.fault = fault
+    with pytest.raises(PodiumError) as refused:
+        send(instance, "two")
+    assert refused.value.code is ErrorCode.INTERNAL
+    with pytest.raises(PodiumError) as refused:
+        house.supervisor.alive(instance.facts.instance_id)
+    assert refused.value.code is ErrorCode.QUOTA_EXCEEDED
+    await until(lambda: house.host.agent.ended)
+    house.host.play = echo
+    full = False
+    await until(lambda: house.supervisor.of_agent("agent") is not None)
+    again = house.supervisor.alive(instance.facts.instance_id)
+    await until(lambda: not again.queue.has_work)
+    assert [content["text"] for content in contents(again, "stream_end")] == ["one"]
+    assert len(events(again, "message.user")) == 1
