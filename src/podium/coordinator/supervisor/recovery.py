@@ -102,6 +102,7 @@ class Recovery:
         instance.facts.status = InstanceStatus.RUNNING if running is not None else InstanceStatus.READY
         with instance.step() as step:
             instance.note(step, "warning", "the coordinator was started again", last_seq=store.head_seq)
+            instance.turns.process_lost(step)
             instance.change(step, Change.HOST_LOST)
 
     async def _unmake(self, entry: InstanceEntry) -> None:

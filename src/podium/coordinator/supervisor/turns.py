@@ -9,6 +9,7 @@ import msgspec
 from podium.coordinator.adapters.store import InboxRow, TurnOutcome
 from podium.coordinator.domain.turns import Ending, Entry, Fate, Running
 from podium.coordinator.supervisor.step import Step
+from podium.wire.commands import COMMAND_ID_MAX_CHARS
 from podium.wire.envelope import EventRow
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import Checkpoint, ErrorContent, StopReason, StreamEnd
@@ -52,7 +53,10 @@ class Turns:
             else:
                 waiting.append(_entry(row))
         interrupted = _entry(running) if running is not None else None
-        self._instance.queue.restore(interrupted, running.attempt if running is not None else 0, waiting)
+        queue = self._instance.queue
+        queue.restore(interrupted, running.attempt if running is not None else 0, waiting)
+        if interrupted is not None and self._instance.store.command(_cancel_mark(interrupted.turn_id)) is not None:
+            queue.ask_end(Ending.CANCELLED, self._instance.around.clock.monotonic())
 
     # ── to the agent ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,6 +99,8 @@ class Turns:
         if running is None or not instance.queue.ask_end(ending, instance.around.clock.monotonic()):
             return
         if running.delivered:
+            if ending is Ending.CANCELLED:
+                step.batch.remember_command(_cancel_mark(running.entry.turn_id), b"{}")
             step.send(CancelTurn(turn_id=running.entry.turn_id))
         else:
             self.end(step, _forced(ending))
@@ -211,6 +217,12 @@ class Turns:
         for future in self._waiters.pop(turn_id, []):
             if not future.done():
                 future.set_result(None)
+
+
+def _cancel_mark(turn_id: str) -> str:
+    """Under this name the journal's memory of commands keeps that a running turn was cancelled, so that the coordinator
+    does not run it again if it dies before the agent has ended it. Longer than any id a client may give."""
+    return f"cancelled {turn_id}".ljust(COMMAND_ID_MAX_CHARS + 1, ".")
 
 
 def _entry(row: InboxRow) -> Entry:

@@ -7,7 +7,7 @@ from podium.coordinator.adapters.catalog import InstanceEntry
 from podium.coordinator.adapters.store import StoreFullError
 from podium.coordinator.adapters.vault import Given
 from podium.wire.errors import ErrorCode, PodiumError
-from podium.wire.link import Message
+from podium.wire.link import Init, Message, Ready
 from podium.wire.status import InstanceStatus
 from tests.unit.coordinator.twins import DEPLOYMENT, House, contents, echo, events, forward, polite, send, until
 
@@ -135,3 +135,17 @@ async def test_an_agent_whose_disk_is_full_comes_back_when_there_is_room(house: 
     await until(lambda: not again.queue.has_work)
     assert [content["text"] for content in contents(again, "stream_end")] == ["one"]
     assert len(events(again, "message.user")) == 1
+
+
+async def test_a_turn_that_was_cancelled_is_not_run_again_after_a_restart(house: House) -> None:
+    house.host.play = lambda agent, frame: agent.say(Ready(protocol=1)) if isinstance(frame, Init) else None
+    instance = await house.create()
+    first, second = send(instance, "one"), send(instance, "two")
+    await until(lambda: house.host.agent.messages() == [first.message_id])
+    instance.commands.cancel("cancel-1")
+    house.host.play = echo
+    supervisor = await house.crash()
+    again = supervisor.alive(instance.facts.instance_id)
+    await until(lambda: not again.queue.has_work)
+    assert house.host.agent.messages() == [second.message_id]
+    assert [content["stop_reason"] for content in contents(again, "stream_end")] == ["cancelled", "end_turn"]
