@@ -111,7 +111,10 @@ class CoordinatorSettings(_Shared):
         "AGENTS_LIMIT", positive, "2000", "agents awake at once; beyond: 503 `no_coordinator_available`"
     )
     memory_limit: int | None = setting(
-        "AGENTS_MEMORY_LIMIT", size, None, "memory agents may use together; default: that of the host"
+        "AGENTS_MEMORY_LIMIT",
+        size,
+        None,
+        "memory in use on the host beyond which no more agents start; default: 95 % of it",
     )
     starts_at_once: int = setting("AGENT_STARTS_AT_ONCE", positive, "16", "processes being started at the same time")
     ready_seconds: float = setting("AGENT_READY", seconds, "60s", "from the start of a process to its `ready`")
@@ -142,8 +145,8 @@ class CoordinatorSettings(_Shared):
 
 
 def host_memory() -> int:
-    """Memory of this host in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Memory of this host that may be in use, in bytes: all but a twentieth, so that the host itself goes on."""
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 0.95)
 
 
 def open_discovery(settings: GatewaySettings | CoordinatorSettings) -> Discovery:

@@ -9,7 +9,7 @@ RETRY_SECONDS = 2.0
 
 
 class Room(NamedTuple):
-    """How full a host is. Memory in bytes: `memory_used` by all agents together; a limit of 0 means none."""
+    """How full a host is. `agents` awake; memory of the host in bytes; a limit of 0 means none."""
 
     agents: int
     agents_limit: int

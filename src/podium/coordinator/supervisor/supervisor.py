@@ -20,6 +20,7 @@ from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.catalog import Catalog, InstanceEntry
+from podium.coordinator.adapters.load import memory_in_use
 from podium.coordinator.adapters.store import AgentStore, StoreConflictError, StoreError, StoreOptions
 from podium.coordinator.adapters.timers import Timers
 from podium.coordinator.adapters.vault import Vault
@@ -47,7 +48,7 @@ DRAIN_SECONDS: Final = 60.0
 
 @dataclass(frozen=True)
 class Capacity:
-    """How much this host takes. `memory` in bytes, 0 = no limit."""
+    """How much this host takes. `agents` awake at once; `memory` in use on the host, in bytes, 0 = no limit."""
 
     agents: int = 2_000
     memory: int = 0
@@ -181,8 +182,8 @@ class Supervisor:
     def room(self) -> Room:
         """How full the host is."""
         capacity = self.parts.capacity
-        used = sum(instance.limits.memory for instance in self.instances.values() if instance.life.busy)
-        return Room(len(self.instances), capacity.agents, used, capacity.memory, self.draining)
+        awake = sum(instance.life.busy for instance in self.instances.values())
+        return Room(awake, capacity.agents, memory_in_use() if capacity.memory else 0, capacity.memory, self.draining)
 
     def alive(self, instance_id: str) -> Instance:
         """An instance that is not over.
