@@ -85,6 +85,7 @@ def terminal(folder: Path, *arguments: str) -> Iterator[Terminal]:
         made.close()
 
 
+@pytest.mark.proves("CLI-DEV-KEEPS")
 def test_a_save_restarts_the_agent_with_what_it_knows(tmp_path: Path) -> None:
     subprocess.run(command("new", "my-agent"), cwd=tmp_path, env=environment(), check=True, capture_output=True)
     agent = tmp_path / "my-agent" / "agent.py"

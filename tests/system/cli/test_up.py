@@ -24,6 +24,7 @@ def test_it_is_ready_with_addresses_and_a_key_that_works(tmp_path: Path) -> None
         assert [key["tenant_id"] for key in up.json("keys", "list")] == ["dev"]
 
 
+@pytest.mark.proves("CLI-SECRETS-UNSEEN")
 def test_no_secret_is_seen_in_a_list_of_processes(tmp_path: Path) -> None:
     with running(tmp_path) as up:
         secrets = [
@@ -61,6 +62,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         assert f"port {port} is in use; set GATEWAY_PORT" in up.err()
 
 
+@pytest.mark.proves("CLI-UP-NOTHING-LEFT")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_stops_in_order_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     up = Up(tmp_path)
@@ -80,6 +82,7 @@ def test_it_stops_also_before_it_is_ready(tmp_path: Path) -> None:
     assert not any(alive(pid) for pid in family)
 
 
+@pytest.mark.proves("CLI-UP-NOTHING-LEFT")
 def test_killed_it_takes_everything_with_it(tmp_path: Path) -> None:
     up = Up(tmp_path)
     up.ready()
@@ -91,6 +94,7 @@ def test_killed_it_takes_everything_with_it(tmp_path: Path) -> None:
         assert again.json("ps") == []
 
 
+@pytest.mark.proves("CLI-UP-RESTARTS")
 @pytest.mark.parametrize("daemon", ["gateway", "coordinator"])
 def test_a_daemon_that_dies_is_started_again(tmp_path: Path, daemon: str) -> None:
     with running(tmp_path) as up:

@@ -11,6 +11,7 @@ from podium.wire.errors import MAPPINGS, ErrorCode, FieldError, PodiumError
 from podium.wire.manifest import ManifestError
 
 
+@pytest.mark.proves("CLI-EXIT-CODES")
 @pytest.mark.parametrize("code", list(ErrorCode))
 def test_every_code_of_the_wire_has_its_exit_code(code: ErrorCode) -> None:
     problem = PodiumError(code, "why")

@@ -201,6 +201,7 @@ def test_the_status_line_says_what_the_agent_is_busy_with() -> None:
     assert transcript.status(7000) is None
 
 
+@pytest.mark.proves("CLI-TERMINAL-SAFE")
 @pytest.mark.parametrize(
     ("text", "left"),
     [

@@ -15,6 +15,7 @@ def test_a_daemon_killed_from_outside_is_always_started_again() -> None:
     assert after_death(4, Death(-signal.SIGKILL, lived=0.1, ever_ready=True)) == Restart(0.1, 0)
 
 
+@pytest.mark.proves("CLI-UP-RESTARTS")
 def test_early_deaths_wait_longer_each_time_and_then_it_gives_up() -> None:
     failures, delays = 0, []
     while isinstance(decision := after_death(failures, Death(1, lived=0.2, ever_ready=True)), Restart):
