@@ -12,7 +12,9 @@ import pytest
 from yarl import URL
 
 from podium.base.discovery import AgentRecord
+from podium.gateway.adapters import creator
 from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.limits import CREATE_TIMEOUT_SECONDS
 from podium.wire.status import InstanceStatus
 from tests.system.gateway.conftest import ADMIN_KEY, House
 from tests.waiting import wait_until
@@ -174,6 +176,24 @@ async def test_a_key_whose_call_failed_may_be_used_again(house: House) -> None:
     assert (await house.call("POST", "/api/v1/instances", **call))[0] == 201
 
 
+@pytest.mark.proves("INSTANCE-CREATE-504")
+async def test_an_instance_that_is_not_ready_in_time_is_found_again_by_its_key(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert CREATE_TIMEOUT_SECONDS == 60.0
+    monkeypatch.setattr(creator, "CREATE_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(creator, "CLAIM_HOLD_SECONDS", 0.1)
+    await upload(house)
+    house.stub.create_gate.clear()
+    call: Any = {"json": {"deployment_id": "echo"}, "headers": {"Idempotency-Key": "k"}}
+    status, body = await house.call("POST", "/api/v1/instances", **call)
+    assert (status, body["code"]) == (504, "agent_timeout")
+    house.stub.create_gate.set()
+    status, body = await house.call("POST", "/api/v1/instances", **call)
+    assert status == 201
+    assert {asked.instance_id for asked in house.stub.created} == {body["instance_id"]}
+
+
 async def test_later_layers_of_the_environment_win(house: House) -> None:
     await upload(house)
     await house.call("PUT", "/api/v1/secrets/echo", json={"A": "type", "B": "type"})
@@ -320,6 +340,7 @@ async def test_messages_are_limited_per_tenant(house: House) -> None:
     assert answers[-1][1]["code"] == "rate_limited"
 
 
+@pytest.mark.proves("INSTANCE-STOPPED-404")
 async def test_a_stopped_instance_is_not_there(house: House) -> None:
     await house.instance(status=InstanceStatus.TERMINATED)
     for method, rest in (("GET", ""), ("DELETE", ""), ("GET", "/messages")):
@@ -372,6 +393,7 @@ async def test_a_key_that_has_expired_opens_nothing(house: House) -> None:
     assert (await house.call("GET", "/api/v1/instances", key))[0] == 401
 
 
+@pytest.mark.proves("READY-NAMES-DEPENDENCY")
 async def test_without_discovery_nothing_pretends(house: House) -> None:
     house.discovery.available = False
     assert (await house.call("GET", "/ready", None)) == (503, {"status": "not_ready", "failing": ["discovery"]})

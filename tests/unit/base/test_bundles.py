@@ -189,6 +189,7 @@ def test_what_is_packed_comes_out_again(tmp_path: Path) -> None:
     assert (out / "empty").is_dir()
 
 
+@pytest.mark.proves("BUNDLE-REPRODUCIBLE")
 def test_the_same_files_give_the_same_bytes_whenever_and_in_whatever_order_they_were_written(tmp_path: Path) -> None:
     first, second = io.BytesIO(), io.BytesIO()
     tree = _tree(tmp_path / "in")
