@@ -23,9 +23,7 @@ RETRY_SECONDS = 1.0
 
 def make_app(parts: Parts) -> HttpApp:
     """The REST application of a gateway."""
-    platform = Platform(parts)
-    endpoints = [*_endpoints(parts), *platform.endpoints()]
-    platform.describe(endpoints)
+    endpoints = all_endpoints(parts)
 
     def observe(endpoint: Endpoint | None, method: str, status: int, seconds: float) -> None:
         route = endpoint.path if endpoint is not None else "none"
@@ -42,6 +40,14 @@ def translate(error: Exception) -> PodiumError | None:
             ErrorCode.REGISTRY_UNAVAILABLE, "the registry does not answer now", retry_after=RETRY_SECONDS
         )
     return None
+
+
+def all_endpoints(parts: Parts) -> list[Endpoint]:
+    """Every route, in the order of the document, which is one of them."""
+    platform = Platform(parts)
+    endpoints = [*_endpoints(parts), *platform.endpoints()]
+    platform.describe(endpoints)
+    return endpoints
 
 
 def _endpoints(parts: Parts) -> list[Endpoint]:

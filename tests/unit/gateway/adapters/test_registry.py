@@ -81,7 +81,7 @@ async def test_a_description_that_a_crash_left_behind_does_not_block_the_version
 
 
 @pytest.mark.proves("DEPLOYMENT-REFERENCES", "DEPLOYMENT-HASH-422")
-async def test_references(registry: Registry) -> None:
+async def test_a_reference_means_the_newest_release_unless_it_says_more(registry: Registry) -> None:
     for version in ("1.0.0", "1.2.0", "2.0.0-rc.1"):
         await registry.add(deployment(version), data())
     await registry.add(deployment("9.0.0", tenant_id="other"), data())
