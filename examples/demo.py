@@ -88,6 +88,11 @@ class Talk:
             if event.kind == "checkpoint" and event.turn_id == turn_id:
                 return
 
+    def note(self, text: str) -> None:
+        """A line of the demo's own in between."""
+        self._screen.note(text)
+        self._transcript.line_ended()
+
     async def answer(self, event: PodiumEvent) -> None:
         """Answers what the event asks, if it asks anything."""
         asked = asked_by(event)
@@ -173,9 +178,9 @@ async def counter(stage: Stage, podium: PodiumClient, up: int) -> None:
             if killed_at is None and event.text.strip() == str(KILL_AFTER):
                 os.kill(await agent_pid(podium, instance_id, up), signal.SIGKILL)
                 killed_at = time.monotonic()
-                stage.screen.note(f"   ✂ kill -9 at number {KILL_AFTER}")
+                talk.note(f"   ✂ kill -9 at number {KILL_AFTER}")
             elif killed_at is not None and event.kind == "stream_start":
-                stage.screen.note(f"   … running again {time.monotonic() - killed_at:.2f} s later")
+                talk.note(f"   … running again {time.monotonic() - killed_at:.2f} s later")
     check_counted(stage, talk.events, killed=killed_at is not None)
     state = (await podium.instances.state(instance_id)).state
     stage.kept(f"its state counts each message once: {state['count']}", state["count"] == 2)
