@@ -382,7 +382,7 @@ class House:
 def events(instance: Instance, *types: str) -> list[EventRow]:
     """The journal, or its events of some types."""
     with instance.reading() as store:
-        rows = store.events(0, 10_000)
+        rows = store.events(0, 100_000)
     return [row for row in rows if not types or row.type in types]
 
 

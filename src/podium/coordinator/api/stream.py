@@ -116,13 +116,18 @@ class StreamConnection:
         """A committed batch."""
         if not self._live:
             return
+        if not self._socket.unsent:
+            self._unsent.clear()
+            self._sent_seq = self._cursor
+        elif self._is_too_slow():
+            return
         if self._wanted.sync:
             self._write_frames(batch.frames)
         else:
             self._socket.write(batch.joined)
         self._cursor = batch.last_seq
         if self._socket.unsent:
-            self._check_pace()
+            self._unsent.append((self._socket.written, self._cursor))
 
     def ended(self, code: CloseCode, reason: str) -> None:
         """The instance is over, or goes elsewhere."""
@@ -225,20 +230,22 @@ class StreamConnection:
         self._socket.write(b"".join(parts))
         return size
 
-    def _check_pace(self) -> None:
-        """Closes a live connection that is too far behind; it never slows the agent or the others."""
+    def _is_too_slow(self) -> bool:
+        """Closes a live connection that is too far behind; it never slows the agent or the others. Only what earlier
+        batches left unsent counts: nobody is slow for one that was only just written."""
         unsent = self._socket.unsent
         sent = self._socket.written - unsent
-        self._unsent.append((self._socket.written, self._cursor))
         while self._unsent and self._unsent[0][0] <= sent:
             self._sent_seq = self._unsent.popleft()[1]
-        behind = self._unsent[-1][1] - self._sent_seq if self._unsent else 0
-        if unsent > SLOW_CONSUMER_MAX_BYTES or behind > SLOW_CONSUMER_MAX_EVENTS:
-            self._supervisor.parts.metrics.add("slow_consumers_total")
-            if self._instance is not None:
-                self._instance.audience.leave(self)
-            self._live = False
-            self._socket.close(CloseCode.SLOW_CONSUMER, "the connection could not keep up; resume with after")
+        behind = self._cursor - self._sent_seq if self._unsent else 0
+        if unsent <= SLOW_CONSUMER_MAX_BYTES and behind <= SLOW_CONSUMER_MAX_EVENTS:
+            return False
+        self._supervisor.parts.metrics.add("slow_consumers_total")
+        if self._instance is not None:
+            self._instance.audience.leave(self)
+        self._live = False
+        self._socket.close(CloseCode.SLOW_CONSUMER, "the connection could not keep up; resume with after")
+        return True
 
     # ── commands ────────────────────────────────────────────────────────────────────────────────────────────
 

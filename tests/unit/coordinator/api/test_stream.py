@@ -270,10 +270,34 @@ async def test_a_live_connection_too_many_events_behind_is_closed(house: House) 
     slow = Client(house, instance.facts.instance_id)
     slow.receive()
     slow.wire.blocked = True
-    for _ in range(101):
+    for _ in range(102):
         speak(house, message_id, 100, size=1)
     slow.wire.unblock()
     assert slow.close_code == 4408
+
+
+async def test_only_what_is_unsent_counts_as_behind(house: House) -> None:
+    instance, message_id = await talking(house)
+    client = Client(house, instance.facts.instance_id)
+    for _ in range(110):
+        speak(house, message_id, 100, size=1)
+    client.wire.blocked = True
+    for _ in range(3):
+        speak(house, message_id, 10, size=1)
+    client.wire.unblock()
+    speak(house, message_id, 10, size=1)
+    assert client.is_open
+    assert numbered(client.receive())[-1] == events(instance)[-1].seq
+
+
+async def test_one_great_batch_does_not_make_a_connection_slow(house: House) -> None:
+    instance, message_id = await talking(house)
+    client = Client(house, instance.facts.instance_id)
+    client.wire.blocked = True
+    speak(house, message_id, 12_000, size=1)
+    client.wire.unblock()
+    speak(house, message_id, 1)
+    assert client.is_open
 
 
 async def test_a_connection_that_catches_up_may_be_far_behind(house: House) -> None:
