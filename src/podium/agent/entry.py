@@ -9,6 +9,7 @@ from typing import Any
 
 from podium.agent.base_agent import BaseAgent
 from podium.agent.errors import AgentEntryError
+from podium.agent.state.root import prepare_classes
 
 AgentFactory = Callable[[dict[str, Any]], BaseAgent]
 """Makes the agent of one instance from its configuration."""
@@ -21,7 +22,8 @@ def load(entry: str, directory: str | Path) -> AgentFactory:
     an agent. `directory` comes first on the import path, and stays there for imports made later.
 
     Raises:
-        AgentEntryError: there is no such module or attribute, importing it failed, or it makes no agent.
+        AgentEntryError: there is no such module or attribute, importing it failed, it makes no agent, or a state class
+            can't be.
     """
     module_name, colon, attribute = entry.partition(":")
     if not (module_name and colon and attribute):
@@ -30,7 +32,12 @@ def load(entry: str, directory: str | Path) -> AgentFactory:
     if where not in sys.path:
         sys.path.insert(0, where)
     importlib.invalidate_caches()
-    return _factory(entry, _attribute(entry, _imported(entry, module_name, where), attribute))
+    factory = _factory(entry, _attribute(entry, _imported(entry, module_name, where), attribute))
+    try:
+        prepare_classes()
+    except TypeError as error:
+        raise AgentEntryError(f"entry {entry!r}: a field of its state: {error}") from error
+    return factory
 
 
 def factory_of(made_by: Any) -> AgentFactory:

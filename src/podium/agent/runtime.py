@@ -12,7 +12,6 @@ from typing import Any, Final
 from podium.agent.base_agent import BaseAgent
 from podium.agent.instance import EXIT_LINK_LOST
 from podium.agent.reading import AgentLink
-from podium.wire import link as wire
 
 FLUSH_SECONDS: Final = 2.0
 """How long the last frames may take to leave when the agent ends."""
@@ -71,15 +70,10 @@ async def finish(protocol: AgentLink) -> int:
 
 
 def warm() -> None:
-    """Imports and builds what an agent needs later, so that a fork of this process need not. Starts nothing."""
-    import_module("podium.agent")
-    import_module("podium.agent.commands")
-    import_module("podium.agent.entry")
-
-    init = wire.Init(1, "a", "i", "t", "d", "/", {}, {}, {}, 0, 1)
-    wire.read_to_agent(wire.pack(init)[4:])
-    wire.read_from_agent(wire.pack(wire.Ready(1))[4:])
-    asyncio.SelectorEventLoop  # noqa: B018 - its module is what is wanted
+    """Imports and builds what an agent needs later, so that a fork of this process need not. Leaves nothing running."""
+    for module in ("podium.agent", "podium.agent.commands", "podium.agent.entry"):
+        import_module(module)
+    import_module("podium.agent.rehearsal").rehearse()
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
