@@ -158,7 +158,8 @@ class Daemons:
 
 def descendants(pid: int) -> list[int]:
     """Pids of all processes below `pid`."""
-    found, todo = [], [pid]
+    found: list[int] = []
+    todo = [pid]
     while todo:
         current = todo.pop()
         try:

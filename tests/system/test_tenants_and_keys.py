@@ -164,6 +164,6 @@ async def test_no_key_is_written_to_a_log(caller: Caller) -> None:
     await caller("GET", "/api/v1/instances")
     await caller("GET", f"/api/v1/instances?limit=1&cursor={caller.key}")
     for daemon in ("gateway", "coordinator"):
-        said = caller.daemons.said(daemon)  # type: ignore[arg-type]
+        said = caller.daemons.said(daemon)
         assert caller.key not in said
         assert "cluster-key-of-a-test" not in said

@@ -28,7 +28,9 @@ _ALL: Final = (
     Metric("podium_restarts_total", "counter", "processes started again by the restart policy"),
     Metric("podium_agents_misbehaved_total", "counter", "agents killed because they broke the protocol of their link"),
     Metric("podium_messages_total", "counter", "messages accepted"),
-    Metric("podium_events_refused_total", "counter", "events of agents that were dropped because they break the protocol"),
+    Metric(
+        "podium_events_refused_total", "counter", "events of agents that were dropped because they break the protocol"
+    ),
     Metric("podium_deployments_unprepared_total", "counter", "deployments that could not be prepared ahead of time"),
     Metric("podium_start_seconds", "histogram", "time from the start of a process to its ready"),
     Metric("podium_loop_lag_seconds", "gauge", "how late the event loop was at its last tick"),
