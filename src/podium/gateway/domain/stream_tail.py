@@ -16,8 +16,8 @@ from podium.wire.events import LOCAL_FRAMES
 MARK_BYTES: Final = 16
 """Length of the mark between frames."""
 
-KEEP_BYTES: Final = 512 * 1024
-"""How much may be kept before it is looked through for a mark."""
+KEEP_BYTES: Final = 128 * 1024
+"""How much may be kept before it is looked through for a mark. There is one tail for each connection."""
 
 _SEQ = b',"seq":'
 _END_OF_EVENT = re.compile(rb',"seq":([0-9]+),"ts":[0-9]+\}')

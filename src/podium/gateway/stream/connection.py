@@ -32,6 +32,9 @@ CLOSE_SECONDS: Final = 2.0
 RECOVER_SECONDS: Final = 10.0
 """How long a new connection may take to reach the point where the old one broke."""
 
+IDLE_TAIL_BYTES: Final = 4096
+"""A connection on which nothing came lately keeps no more than this of what it was given."""
+
 FIRST_PAUSE_SECONDS: Final = 0.02
 LAST_PAUSE_SECONDS: Final = 0.5
 """Pauses between tries to attach again: from the first, doubled, up to the last."""
@@ -143,6 +146,8 @@ class Connection(asyncio.Protocol):
         upstream = self._upstream
         if upstream is not None and self._phase is Phase.LIVE and not self._full:
             self._silent_rounds = 0 if upstream.heard else self._silent_rounds + 1
+            if not upstream.heard and self._tail.size > IDLE_TAIL_BYTES:
+                self._tail.resume_point()  # reduces it to what an idle connection needs
             upstream.heard = False
             if self._silent_rounds > rounds_allowed:
                 upstream.abort()

@@ -24,6 +24,9 @@ from podium.wire.status import InstanceStatus
 CHECK_SECONDS: Final = 10.0
 """How often connections are looked at for silence."""
 
+CHECKED_AT_ONCE: Final = 100
+"""Connections looked at before others have their turn."""
+
 KEYS_SECONDS: Final = 2.0
 """How often the keys of open connections are looked up again, should a notice have been lost."""
 
@@ -125,8 +128,10 @@ class Door:
         rounds = int(PEER_SILENT_SECONDS / CHECK_SECONDS)
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            for connection in list(self._connections):
+            for number, connection in enumerate(list(self._connections)):
                 connection.check(rounds)
+                if number % CHECKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
 
 class _Visit:
