@@ -50,6 +50,10 @@ class Timers:
         self._handle: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")
 
+    def __len__(self) -> int:
+        """Entries in the heap."""
+        return len(self._heap)
+
     def alarm(self, callback: Callable[[], None]) -> Alarm:
         """A new alarm, not set yet. The callback must not raise."""
         return Alarm(self, callback)
