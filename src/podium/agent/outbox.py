@@ -21,17 +21,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Outbox:
-    """Frames on their way to the coordinator. `write` sends bytes; `unsent` says how many are still waiting behind it."""
+    """Frames on their way to the coordinator. `write` sends bytes; `writable` is clear while it is too far behind."""
 
-    def __init__(self, write: Callable[[bytes], None], unsent: Callable[[], int]) -> None:
+    def __init__(self, write: Callable[[bytes], None], writable: asyncio.Event) -> None:
         self._write = write
-        self._unsent = unsent
+        self._writable = writable
         self._loop = asyncio.get_running_loop()
         self._pending: list[bytes | None] = []
         self._size = 0
         self._scheduled = False
-        self._drained: asyncio.Event = asyncio.Event()
-        self._drained.set()
         self._journal: Journal | None = None
         self._version = 0
 
@@ -74,15 +72,8 @@ class Outbox:
         """
         if self._size > TURN_BYTES:
             await asyncio.sleep(0)
-        if not self._drained.is_set():
-            await self._drained.wait()
-
-    async def drained(self) -> None:
-        """Waits until nothing waits to be written (with a high-water mark of 0)."""
-        self.flush()
-        if self._unsent():
-            self._drained.clear()
-            await self._drained.wait()
+        if not self._writable.is_set():
+            await self._writable.wait()
 
     def flush(self) -> None:
         """Sends what is queued now, in one write."""
@@ -91,14 +82,6 @@ class Outbox:
             return
         pending, self._pending, self._size = self._pending, [], 0
         self._write(b"".join(part if part is not None else self._state_frames() for part in pending))
-
-    def pause(self) -> None:
-        """The coordinator is too far behind: whoever sends and can wait, waits."""
-        self._drained.clear()
-
-    def resume(self) -> None:
-        """It has caught up."""
-        self._drained.set()
 
     def _add(self, packed: bytes) -> None:
         self._pending.append(packed)

@@ -1,37 +1,44 @@
-"""The agent's end of the link on an asyncio loop."""
+"""The agent's end of the link: bytes become frames, the first of which makes the instance."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from podium.agent.base_agent import BaseAgent
-from podium.agent.instance import Instance
+from podium.agent.instance import EXIT_LINK_LOST, Instance
+from podium.agent.link_socket import LinkSocket
 from podium.agent.outbox import Outbox
-from podium.wire.limits import LINK_AHEAD_MAX_BYTES
 from podium.wire.link import FrameBuffer, Init, LinkError, read_to_agent
 
 
-class AgentLink(asyncio.Protocol):
-    """Makes the instance from the first frame and hands it the others. `ended` resolves with the exit code."""
+class AgentLink:
+    """Serves one link inside a running loop. `ended` resolves with the exit code; `close` must follow.
 
-    def __init__(self, factory: Callable[[dict[str, Any]], BaseAgent], link_lost_code: int) -> None:
+    `made` is told of the instance when `init` has come, before it does anything.
+    """
+
+    def __init__(self, link: socket.socket, factory: Callable[[dict[str, Any]], BaseAgent]) -> None:
         self._factory = factory
-        self._link_lost_code = link_lost_code
         self._frames = FrameBuffer()
-        self._transport: asyncio.Transport | None = None
-        self._outbox: Outbox | None = None
+        self._socket = LinkSocket(link, self._received, self._lost)
+        self._outbox = Outbox(self._socket.write, self._socket.writable)
         self.instance: Instance | None = None
         self.listen_to_logging = False
         self.made: Callable[[Instance], None] = _nobody
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is registered with the loop."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=LINK_AHEAD_MAX_BYTES, low=LINK_AHEAD_MAX_BYTES // 4)
-        self._outbox = Outbox(self._transport.write, self._transport.get_write_buffer_size)
+    async def close(self, flush_seconds: float) -> None:
+        """Sends what is queued, for at most `flush_seconds`, and closes the socket."""
+        self._outbox.flush()
+        if flush_seconds and self._socket.unsent():
+            with contextlib.suppress(TimeoutError):  # the coordinator does not read; it ends us anyway
+                async with asyncio.timeout(flush_seconds):
+                    await self._socket.drained()
+        self._socket.close()
 
-    def data_received(self, data: bytes) -> None:
+    def _received(self, data: bytes) -> None:
         """Whole frames are acted on at once. A broken one ends the link, and with it the process."""
         try:
             for body in self._frames.feed(data):
@@ -40,45 +47,20 @@ class AgentLink(asyncio.Protocol):
             if self.instance is not None:
                 self.instance.log.failure("the coordinator broke the protocol", error)
                 self.instance.outbox.flush()
-            self.connection_lost(error)
+            self._lost()
 
-    def pause_writing(self) -> None:
-        """The coordinator is `LINK_AHEAD_MAX_BYTES` behind."""
-        if self._outbox is not None:
-            self._outbox.pause()
-
-    def resume_writing(self) -> None:
-        """It has caught up."""
-        if self._outbox is not None:
-            self._outbox.resume()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The coordinator is gone."""
+    def _lost(self) -> None:
         if self.instance is not None:
             self.instance.link_lost()
         elif not self.ended.done():
-            self.ended.set_result(self._link_lost_code)
-
-    async def close(self, flush_seconds: float) -> None:
-        """Sends what is queued, for at most `flush_seconds`, and closes the socket."""
-        transport = self._transport
-        if transport is None:
-            return
-        transport.set_write_buffer_limits(high=0)
-        if transport.get_write_buffer_size() and self._outbox is not None and not transport.is_closing():
-            try:
-                async with asyncio.timeout(flush_seconds):
-                    await self._outbox.drained()
-            except TimeoutError:
-                pass  # the coordinator does not read; it ends us anyway
-        transport.abort()
+            self.ended.set_result(EXIT_LINK_LOST)
 
     def _frame(self, body: bytes) -> None:
         frame = read_to_agent(body)
         if self.instance is not None:
             self.instance.frame_received(frame)
             return
-        if not isinstance(frame, Init) or self._outbox is None:
+        if not isinstance(frame, Init):
             raise LinkError("the first frame must be init")
         self.instance = Instance(frame, self._factory, self._outbox)
         self.instance.ended.add_done_callback(self._instance_ended)
@@ -93,4 +75,4 @@ class AgentLink(asyncio.Protocol):
 
 
 def _nobody(_: Instance) -> None:
-    """Default of `AgentLink.made`, which is told of the instance when `init` has come."""
+    """Default of `AgentLink.made`."""

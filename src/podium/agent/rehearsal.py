@@ -58,7 +58,7 @@ def rehearse() -> None:
 async def _play(ours: socket.socket, theirs: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     ours.setblocking(False)
-    protocol = await runtime.connect(theirs, factory_of(Understudy))
+    served = runtime.connect(theirs, factory_of(Understudy))
     origin = link.Origin("rehearsal")
     frames: list[link.ToAgent] = [link.Init(link.LINK_PROTOCOL, "a", "i", "t", "d", "/", {}, {}, None, 0, None)]
     frames += [link.Message(f"m{n}", f"t{n}", {"text": "x"}, origin, 1) for n in range(TURNS)]
@@ -67,4 +67,4 @@ async def _play(ours: socket.socket, theirs: socket.socket) -> None:
     while heard.count(b'"complete"') < TURNS:
         heard += await loop.sock_recv(ours, 1 << 16)
     await loop.sock_sendall(ours, link.pack(link.Shutdown("stop")))
-    await runtime.finish(protocol)
+    await runtime.finish(served)

@@ -43,29 +43,27 @@ async def serve(
     link: socket.socket, factory: Callable[[dict[str, Any]], BaseAgent], *, listen_to_logging: bool = False
 ) -> int:
     """The same inside a running loop."""
-    return await finish(await connect(link, factory, listen_to_logging=listen_to_logging))
+    return await finish(connect(link, factory, listen_to_logging=listen_to_logging))
 
 
-async def connect(
+def connect(
     link: socket.socket, factory: Callable[[dict[str, Any]], BaseAgent], *, listen_to_logging: bool = False
 ) -> AgentLink:
-    """Begins to serve: the agent is made when `init` arrives. `finish` must follow."""
-    loop = asyncio.get_running_loop()
-    link.setblocking(False)
-    _, protocol = await loop.create_unix_connection(lambda: AgentLink(factory, EXIT_LINK_LOST), sock=link)
-    protocol.listen_to_logging = listen_to_logging
-    return protocol
+    """Begins to serve in the running loop: the agent is made when `init` arrives. `finish` must follow."""
+    served = AgentLink(link, factory)
+    served.listen_to_logging = listen_to_logging
+    return served
 
 
-async def finish(protocol: AgentLink) -> int:
+async def finish(served: AgentLink) -> int:
     """Waits until the agent ends, cleans up behind it and closes its link; returns the exit code."""
     code = EXIT_LINK_LOST
     try:
-        code = await asyncio.shield(protocol.ended)
+        code = await asyncio.shield(served.ended)
     finally:
-        if protocol.instance is not None:
-            await protocol.instance.close(LOST_SECONDS)
-        await protocol.close(FLUSH_SECONDS if code != EXIT_LINK_LOST else 0)
+        if served.instance is not None:
+            await served.instance.close(LOST_SECONDS)
+        await served.close(FLUSH_SECONDS if code != EXIT_LINK_LOST else 0)
     return code
 
 

@@ -219,9 +219,9 @@ class AgentHarness:
             raise AgentStartError("\n".join([coordinator.init_error, *traces]))
 
     async def _serve(self, theirs: socket.socket) -> int:
-        protocol = await runtime.connect(theirs, self._factory)
-        protocol.made = self._instance_made
-        return await runtime.finish(protocol)
+        served = runtime.connect(theirs, self._factory)
+        served.made = self._instance_made
+        return await runtime.finish(served)
 
     def _instance_made(self, instance: Any) -> None:
         self._coordinator.instance = instance
