@@ -16,7 +16,7 @@ AgentType = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 TenantId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 EnvName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 PageLimit = Annotated[int, Meta(ge=1, le=PAGE_MAX)]
-Millis = Annotated[int, Meta(ge=0, description="Epoch milliseconds")]
+Millis = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Epoch milliseconds")]
 
 T = TypeVar("T")
 

@@ -11,20 +11,12 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from podium.base.clock import Clock, SystemClock
-from podium.base.http.call import (
-    Answer,
-    Call,
-    ClientGoneError,
-    Headers,
-    Receive,
-    Send,
-    Streamed,
-)
+from podium.base.http.call import Answer, Call, ClientGoneError, Headers, Receive, Send, Streamed
 from podium.base.http.endpoint import PUBLIC, Access, Endpoint
 from podium.base.http.identity import Identity, require
 from podium.base.http.reading import check_json_type, decode_json, read_body, read_query
 from podium.base.http.routes import MethodNotAllowedError, Routes
-from podium.base.http.streaming import Streams
+from podium.base.http.streaming import Streams, close_source
 from podium.base.logs import request_id as current_request_id
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.limits import REQUEST_BODY_MAX_BYTES
@@ -122,11 +114,7 @@ class HttpApp:
         identity = await self._authenticate(endpoint.access, exchange.headers)
         require(identity, endpoint.access)
         call = Call(endpoint, exchange.headers, identity, exchange.request_id)
-        call.path, call.receive, call.query_string = (
-            path,
-            receive,
-            exchange.scope["query_string"],
-        )
+        call.path, call.receive, call.query_string = (path, receive, exchange.scope["query_string"])
         if endpoint.query is not None:
             call.query = read_query(call.query_string, endpoint.query)
         if endpoint.reads_json:
@@ -143,19 +131,13 @@ class HttpApp:
         if known is not None:
             return known
         _log.error("request_failed", extra=exchange.facts(), exc_info=error)
-        return PodiumError(
-            ErrorCode.INTERNAL,
-            "something went wrong; the request id finds it in our log",
-        )
+        return PodiumError(ErrorCode.INTERNAL, "something went wrong; the request id finds it in our log")
 
-    async def _deliver(
-        self,
-        exchange: "_Exchange",
-        outcome: Answer | Streamed,
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def _deliver(self, exchange: "_Exchange", outcome: Answer | Streamed, receive: Receive, send: Send) -> None:
         head = {**outcome.headers, "x-request-id": exchange.request_id}
+        if isinstance(outcome, Streamed) and exchange.method == "HEAD":
+            await close_source(outcome.chunks)
+            outcome = Answer(outcome.status, None, {}, outcome.content_type)
         if isinstance(outcome, Streamed):
             await self._streams.run(outcome, head, receive, send)
             return
@@ -164,13 +146,7 @@ class HttpApp:
             head["content-length"] = str(len(body))
         if body:
             head["content-type"] = outcome.content_type
-        await send(
-            {
-                "type": "http.response.start",
-                "status": outcome.status,
-                "headers": _raw(head),
-            }
-        )
+        await send({"type": "http.response.start", "status": outcome.status, "headers": _raw(head)})
         await send({"type": "http.response.body", "body": body})
 
 
@@ -215,10 +191,7 @@ def problem_answer(error: PodiumError, request_id: str) -> Answer:
 def _as_outcome(endpoint: Endpoint, result: Any) -> Answer | Streamed:
     if isinstance(result, Answer | Streamed):
         return result
-    return Answer(
-        204 if result is None and endpoint.answers.get(204, 0) is None else endpoint.status,
-        result,
-    )
+    return Answer(204 if result is None and endpoint.answers.get(204, 0) is None else endpoint.status, result)
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

@@ -1,13 +1,7 @@
 """A request as a handler sees it, and what it may answer with."""
 
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-)
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,6 +9,7 @@ import msgspec
 from podium.base.http.endpoint import Endpoint
 from podium.base.http.identity import Identity
 from podium.base.http.sse import HEARTBEAT, HEARTBEAT_SECONDS, SseEvent, encode_sse
+from podium.wire.errors import ErrorCode, PodiumError
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -49,6 +44,23 @@ class ClientGoneError(Exception):
     """The caller closed its connection before the request was whole; nobody waits for an answer."""
 
 
+BODY_SILENT_SECONDS: Final = 60.0
+"""How long a client may take for the next part of a body."""
+
+
+async def receive_part(receive: Receive) -> Any:
+    """The next message of a request; bounded.
+
+    Raises:
+        PodiumError: `invalid_request` when the client lets us wait too long.
+    """
+    try:
+        async with asyncio.timeout(BODY_SILENT_SECONDS):
+            return await receive()
+    except TimeoutError as error:
+        raise PodiumError(ErrorCode.INVALID_REQUEST, "the body did not come") from error
+
+
 class Call:
     """One request. `path`, `query` and `body` are of the types the endpoint declares; `raw` is the JSON body as it came."""
 
@@ -72,7 +84,7 @@ class Call:
         """
         more = self.receive is not None
         while more and self.receive is not None:
-            message = await self.receive()
+            message = await receive_part(self.receive)
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
             if message.get("body"):
@@ -124,11 +136,7 @@ def streamed_events(
     headers: Mapping[str, str] | None = None,
 ) -> Streamed:
     """Server-sent events that are encoded already."""
-    unbuffered = {
-        "cache-control": "no-store",
-        "x-accel-buffering": "no",
-        **(headers or {}),
-    }
+    unbuffered = {"cache-control": "no-store", "x-accel-buffering": "no", **(headers or {})}
     return Streamed(chunks, 200, "text/event-stream", unbuffered, heartbeat, heartbeat_seconds)
 
 

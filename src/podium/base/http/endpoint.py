@@ -46,8 +46,7 @@ class Media:
 
 
 EVENT_STREAM: Final = Media(
-    "text/event-stream",
-    description="Server-sent events; `id` is the `seq`, so Last-Event-ID resumes",
+    "text/event-stream", description="Server-sent events; `id` is the `seq`, so Last-Event-ID resumes"
 )
 PLAIN_TEXT: Final = Media("text/plain")
 HTML: Final = Media("text/html")

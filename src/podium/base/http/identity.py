@@ -95,16 +95,10 @@ class ClusterAuthenticator:
         """
         given = bearer_of(headers)
         if given is None or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._key):
-            raise PodiumError(
-                ErrorCode.UNAUTHENTICATED,
-                "this interface is for the daemons of the cluster",
-            )
+            raise PodiumError(ErrorCode.UNAUTHENTICATED, "this interface is for the daemons of the cluster")
         tenant_id = headers.get(TENANT_HEADER) or None
         role = headers.get(ROLE_HEADER, "user")
         if role not in {"user", "admin"} or (tenant_id is not None and not is_tenant_id(tenant_id)):
-            raise PodiumError(
-                ErrorCode.INVALID_REQUEST,
-                f"{ROLE_HEADER} or {TENANT_HEADER} is malformed",
-            )
+            raise PodiumError(ErrorCode.INVALID_REQUEST, f"{ROLE_HEADER} or {TENANT_HEADER} is malformed")
         permissions = frozenset(filter(None, headers.get(PERMISSIONS_HEADER, "").split(",")))
         return Identity(tenant_id, role == "admin", permissions, owner=tenant_id or "")

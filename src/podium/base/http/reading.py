@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from podium.base.http.call import ClientGoneError, Headers, Receive
+from podium.base.http.call import ClientGoneError, Headers, Receive, receive_part
 from podium.wire.errors import ErrorCode, FieldError, PodiumError
 
 QUERY_FIELDS_MAX: Final = 100
@@ -27,7 +27,7 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
-        message = await receive()
+        message = await receive_part(receive)
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         chunk: bytes = message.get("body", b"")
@@ -56,10 +56,7 @@ def check_json_type(headers: Headers) -> None:
     if kind and kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise PodiumError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send application/json")
     charset = re.search(r"charset\s*=\s*\"?([^\s;\"]+)", parameters, re.IGNORECASE)
-    if charset and charset[1].lower().replace("-", "").replace("_", "") not in {
-        "utf8",
-        "usascii",
-    }:
+    if charset and charset[1].lower().replace("-", "").replace("_", "") not in {"utf8", "usascii"}:
         raise PodiumError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send JSON in UTF-8")
 
 
@@ -93,12 +90,7 @@ def read_query(raw: bytes, kind: type[msgspec.Struct]) -> Any:
     """
     values: dict[str, str] = {}
     try:
-        pairs = parse_qsl(
-            raw.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=QUERY_FIELDS_MAX,
-        )
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS_MAX)
     except (UnicodeError, ValueError) as error:
         raise invalid("query", "the query is malformed") from error
     for name, value in pairs:

@@ -71,13 +71,7 @@ class HttpServer:
         self._server: asyncio.Server | None = None
         self._owner = TaskOwner("http-server")
 
-    async def start(
-        self,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        *,
-        listening: socket.socket | None = None,
-    ) -> int:
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, listening: socket.socket | None = None) -> int:
         """Listens and returns the port (useful with port 0). `listening` is a bound socket to use instead.
 
         Raises:
@@ -170,10 +164,7 @@ class _Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         self._head_arrived()
         body = as_json(PodiumError(ErrorCode.INVALID_REQUEST, msg).problem())
-        head = [
-            STATUS_LINE[400],
-            *(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers),
-        ]
+        head = [STATUS_LINE[400], *(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers)]
         head.append(b"content-type: %b\r\ncontent-length: %d\r\n" % (PROBLEM_JSON.encode(), len(body)))
         self.transport.write(b"".join([*head, b"connection: close\r\n\r\n", body]))
         self.transport.close()
@@ -203,13 +194,7 @@ class _Protocol(HttpToolsProtocol):
         assert self._upgrade is not None
         self.connections.discard(self)
         url = httptools.parse_url(self.url)
-        upgrade = Upgrade(
-            self.transport,
-            self.scope["method"],
-            url.path,
-            url.query or b"",
-            self.headers,
-        )
+        upgrade = Upgrade(self.transport, self.scope["method"], url.path, url.query or b"", self.headers)
         protocol = self._upgrade(upgrade)
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)

@@ -17,13 +17,7 @@ class Streams:
     def __len__(self) -> int:
         return self._running
 
-    async def run(
-        self,
-        streamed: Streamed,
-        headers: Mapping[str, str],
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def run(self, streamed: Streamed, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
         """Sends a streamed answer to its end. Whatever ends it, the source is closed before this returns."""
         raw = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
         raw.append((b"content-type", streamed.content_type.encode("latin-1")))
@@ -74,17 +68,11 @@ class _Pump:
                     self._idle = False
                     await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         finally:
-            await _close(chunks)
+            await close_source(chunks)
 
     async def beat(self) -> None:
         if self._idle:
-            await self._send(
-                {
-                    "type": "http.response.body",
-                    "body": self.streamed.heartbeat,
-                    "more_body": True,
-                }
-            )
+            await self._send({"type": "http.response.body", "body": self.streamed.heartbeat, "more_body": True})
         self._idle = True
 
     async def finish(self) -> None:
@@ -96,7 +84,8 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-async def _close(chunks: AsyncIterator[bytes]) -> None:
+async def close_source(chunks: AsyncIterator[bytes]) -> None:
+    """Ends a source that may not have been read to its end."""
     close = getattr(chunks, "aclose", None)
     if close is not None:
         await close()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 from typing import Final, cast
 
 from podium.base.discovery import DiscoveryUnavailableError
@@ -34,6 +35,8 @@ SHUTDOWN_SECONDS: Final = 1.5
 """How long clients have to answer the goodbye of a gateway that stops."""
 
 _NOT_FOUND: Final = frozenset({ErrorCode.INSTANCE_NOT_FOUND, ErrorCode.NOT_FOUND})
+
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +180,10 @@ class _Visit:
                 key,
                 self._opening.offers_protocol,
                 mark,
-                cluster_headers(self.identity, self._parts.options.cluster_key, self._request_id),
+                {
+                    **self._trace(),
+                    **cluster_headers(self.identity, self._parts.options.cluster_key, self._request_id),
+                },
             )
             answer = await upstream.dial(host, port, tls, dialing)
         except DiscoveryUnavailableError as error:
@@ -189,6 +195,11 @@ class _Visit:
             upstream.abort()
             raise _refusal(answer, first=first)
         return answer
+
+    def _trace(self) -> dict[str, str]:
+        """W3C trace context of the client, when it is one."""
+        given = self._headers.get("traceparent", "")
+        return {"traceparent": given} if _TRACE.fullmatch(given) else {}
 
     def reattached(self) -> None:
         self._parts.metrics.add("reattached_total")
