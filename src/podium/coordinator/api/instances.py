@@ -5,7 +5,7 @@ from podium.coordinator.api.lookup import Lookup
 from podium.coordinator.domain.ports import Deployments
 from podium.coordinator.supervisor.instance import Instance
 from podium.wire import refs, rest
-from podium.wire.errors import PodiumError
+from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.rest import Deployment, DeployRequest, InstanceInfo, Resources, RunningTurn, WorkspaceInfo
 
 
@@ -26,8 +26,14 @@ class Instances:
         return self._info(self._lookup.alive(call))
 
     async def stop_instance(self, call: Call) -> None:
-        """Ends an instance gracefully."""
-        await self._supervisor.stop(self._lookup.alive(call))
+        """Ends an instance gracefully; one that is over, failed too, is not there any more."""
+        try:
+            instance = self._lookup.alive(call)
+        except PodiumError as error:
+            if error.code is ErrorCode.INSTANCE_FAILED:
+                raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "the instance is over already") from error
+            raise
+        await self._supervisor.stop(instance)
 
     async def remove_agent(self, call: Call) -> None:
         """Erases an agent."""

@@ -9,6 +9,7 @@ Cancelling the task ends the process by SIGKILL before the task is done.
 
 import asyncio
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from podium.coordinator.adapters.link import AgentLink, Stream
@@ -23,7 +24,7 @@ from podium.coordinator.supervisor.voice import MisbehaviourError
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import SandboxInit, SandboxProvisioning
-from podium.wire.link import FromAgent, IdleCheck, Shutdown, ToAgent, pack
+from podium.wire.link import FromAgent, IdleCheck, LinkError, Shutdown, ToAgent, pack
 from podium.wire.status import InstanceStatus
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Life:
 
     def send(self, data: bytes) -> None:
         """Packed frames for the agent; dropped when there is none."""
-        if self._process is not None and self._ready:
+        if self._process is not None:
             self._process.send(data)
 
     def send_frame(self, frame: ToAgent) -> None:
@@ -362,7 +363,7 @@ class Life:
         self._link = AgentLink(self)
         async with around.starts:
             self._process = await around.processes.start(process_spec(instance, prepared, workspace), self._link)
-        self._process.send(pack(init_frame(instance, workspace)))
+        self._process.send(_packed_init(instance, workspace))
         try:
             async with asyncio.timeout(around.timings.ready):
                 await self._until_ready()
@@ -431,3 +432,10 @@ class Life:
         self._starting = True
         await asyncio.sleep(wait)
         return True
+
+
+def _packed_init(instance: "Instance", workspace: Path) -> bytes:
+    try:
+        return pack(init_frame(instance, workspace))
+    except LinkError as error:
+        raise StartFailure(f"its state and configuration are too large to be handed over: {error}") from error

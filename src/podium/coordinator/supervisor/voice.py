@@ -17,6 +17,7 @@ from podium.wire.link import (
     Failed,
     FromAgent,
     IdleReply,
+    LinkError,
     LinkPong,
     Log,
     Ready,
@@ -210,7 +211,11 @@ class Voice:
         wanted = limit if isinstance(limit, int) and not isinstance(limit, bool) else PAGE_DEFAULT
         head = instance.store.head_seq
         items = instance.store.conversation(min(max(wanted, 1), PAGE_MAX), before=head + 1)
-        instance.life.send_frame(Response(id=frame.id, result=items))
+        try:
+            instance.life.send_frame(Response(id=frame.id, result=items))
+        except LinkError:
+            told = f"{len(items)} messages are too large for one answer; ask for fewer"
+            instance.life.send_frame(Response(id=frame.id, error=told))
 
     def _pong(self, step: Step, frame: LinkPong) -> None:
         """Nothing: that it came is enough."""

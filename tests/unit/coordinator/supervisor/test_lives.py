@@ -213,6 +213,20 @@ async def test_an_agent_that_does_not_start_leaves_nothing_behind(tmp_path: Path
     await house.close()
 
 
+@pytest.mark.proves("INSTANCE-CREATE-504")
+async def test_a_start_that_takes_too_long_is_told_and_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("podium.coordinator.supervisor.births.CREATE_TIMEOUT_SECONDS", 0.02)
+    house.host.play = lambda agent, frame: None
+    with pytest.raises(PodiumError) as refused:
+        await house.create(instance_id="inst-a")
+    assert refused.value.code is ErrorCode.AGENT_TIMEOUT
+    house.host.agent.say(Ready(protocol=1))
+    house.host.agent.flush()
+    assert (await house.create(instance_id="inst-a")).status is InstanceStatus.READY
+    house.host.play = polite
+    assert len(house.host.started) == 1
+
+
 async def test_creating_the_same_instance_twice_at_once_gives_one(house: House) -> None:
     first, second = await asyncio.gather(
         house.create(instance_id="inst-a"), house.create(instance_id="inst-a"), return_exceptions=False

@@ -4,9 +4,20 @@ import msgspec
 import pytest
 
 from podium.coordinator.supervisor.voice import CONTENT_MAX_BYTES
-from podium.wire.link import Delta, Element, IdleReply, Request, Response, StateDelta, StreamUpdate
+from podium.wire.link import (
+    Delta,
+    Element,
+    IdleReply,
+    Init,
+    Ready,
+    Request,
+    Response,
+    StateDelta,
+    StreamUpdate,
+    ToAgent,
+)
 from podium.wire.status import InstanceStatus
-from tests.unit.coordinator.twins import House, contents, events, polite, send, texts, until
+from tests.unit.coordinator.twins import House, ScriptedAgent, contents, events, polite, send, texts, until
 
 
 @pytest.mark.parametrize(
@@ -93,6 +104,31 @@ async def test_what_needs_a_versioned_workspace_is_answered_with_the_reason(hous
     answers = [frame for frame in agent.heard if isinstance(frame, Response)]
     assert [answer.id for answer in answers] == [1, 2]
     assert "Chronicle" in (answers[0].error or "")
+
+
+async def test_an_agent_may_ask_while_it_starts(house: House) -> None:
+    def curious(agent: ScriptedAgent, frame: ToAgent) -> None:
+        if isinstance(frame, Init):
+            agent.say(Request(id=1, method="messages", params={}))
+        elif isinstance(frame, Response):
+            agent.say(Ready(protocol=1))
+        else:
+            polite(agent, frame)
+
+    house.host.play = curious
+    assert (await house.create()).status is InstanceStatus.READY
+
+
+async def test_an_answer_too_large_for_the_link_is_told_as_an_error(house: House) -> None:
+    house.host.play = polite
+    instance = await house.create()
+    for _ in range(18):
+        send(instance, "x" * 1_000_000)
+    house.host.agent.say(Request(id=1, method="messages", params={"limit": 1000}))
+    house.host.agent.flush()
+    answer = next(frame for frame in house.host.agent.heard if isinstance(frame, Response))
+    assert "ask for fewer" in (answer.error or "")
+    assert instance.status is InstanceStatus.RUNNING
 
 
 async def test_an_agent_reads_the_conversation(house: House) -> None:
