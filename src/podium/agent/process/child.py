@@ -5,14 +5,16 @@
 3. user id, limits, privileges: from here on it has no more rights than the agent
 4. environment and working directory
 5. the agent: in this process, or by replacing it with a program
+
+A page the child writes to is a page it no longer shares with the template, and in CPython touching an object writes to it. So
+the steps use bare descriptors and the C module under `signal` (which wraps every number into an enumeration).
 """
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
-import io
 import os
 import resource
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -27,7 +29,12 @@ EXIT_CODE_SETUP: Final = 70
 """Exit code of a child that could not be closed in; it has said why on its setup socket."""
 
 _SETUP_DESCRIPTOR: Final = 3
-_SIGNALS_TAKEN: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP)
+DESCRIPTORS_END: Final = 2**31 - 1
+"""Above every descriptor there can be; closing a range is one system call."""
+
+_SIGNALS_TAKEN: Final = (int(signal.SIGCHLD), int(signal.SIGTERM), int(signal.SIGHUP))
+_SIGINT: Final = int(signal.SIGINT)
+_SIGKILL: Final = int(signal.SIGKILL)
 
 
 class Start(NamedTuple):
@@ -46,43 +53,39 @@ class Start(NamedTuple):
 
 def become_agent(start: Start, factory: "AgentFactory | None") -> int:
     """Everything between fork and exit. `factory`: the loaded entry, None when it must be loaded here."""
-    link = _begin(start)
+    _begin(start)
     try:
         _enter_user_namespace(start.users)
-        link.sendall(HELLO)
-        setup = read_setup(link)
+        os.write(_SETUP_DESCRIPTOR, HELLO)
+        setup = read_setup(_SETUP_DESCRIPTOR)
         _close_in(setup, in_user_namespace=bool(start.users))
         if os.getppid() != start.template:
             return EXIT_CODE_SETUP
         _settle(setup)
     except (OSError, EOFError, ValueError) as error:
-        with contextlib.suppress(OSError):
-            link.sendall(pack({"failed": str(error)}))
+        _refuse(str(error))
         return EXIT_CODE_SETUP
     if setup.command is not None:
-        return _replace(link, setup.command)
-    link.close()
+        return _replace(setup.command)
+    os.close(_SETUP_DESCRIPTOR)
     if factory is not None:
         return run_factory(factory)
     return run_entry(setup.directory, setup.entry)
 
 
-def _begin(start: Start) -> socket.socket:
+def _begin(start: Start) -> None:
     """A session of its own, default signals, and only its own descriptors."""
     os.setsid()
-    signal.set_wakeup_fd(-1)
+    _signal.set_wakeup_fd(-1)
     for number in _SIGNALS_TAKEN:
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (start.stdout, 1), (start.stderr, 2)):
-        os.dup2(source, target)
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.signal(_SIGINT, _signal.default_int_handler)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(start.stdout, 1)
+    os.dup2(start.stderr, 2)
     if start.setup != _SETUP_DESCRIPTOR:
         os.dup2(start.setup, _SETUP_DESCRIPTOR, inheritable=False)
-    os.closerange(_SETUP_DESCRIPTOR + 1, os.sysconf("SC_OPEN_MAX"))
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)
-    return socket.socket(fileno=_SETUP_DESCRIPTOR)
+    os.closerange(_SETUP_DESCRIPTOR + 1, DESCRIPTORS_END)
 
 
 def _enter_user_namespace(users: str) -> None:
@@ -104,7 +107,7 @@ def _close_in(setup: Setup, *, in_user_namespace: bool) -> None:
         linux.drop_capabilities()
     if setup.uid is not None or in_user_namespace:
         linux.allow_inspection()
-    linux.die_with_parent(signal.SIGKILL)
+    linux.die_with_parent(_SIGKILL)
     if setup.closed:
         linux.forbid_new_privileges()
     for name, value in setup.limits.items():
@@ -129,13 +132,17 @@ def _settle(setup: Setup) -> None:
         numpy_random.seed()
 
 
-def _replace(setup: socket.socket, command: list[str]) -> int:
+def _replace(command: list[str]) -> int:
     """The child becomes another program; returns only when that failed."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    _signal.signal(_signal.SIGPIPE, _signal.SIG_DFL)
+    _signal.signal(_signal.SIGXFSZ, _signal.SIG_DFL)
     try:
         os.execve(command[0], command, os.environ)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            setup.sendall(pack({"failed": f"{os.path.basename(command[0])}: {os.strerror(error.errno or 0)}"}))
+        _refuse(f"{os.path.basename(command[0])}: {os.strerror(error.errno or 0)}")
     return EXIT_CODE_SETUP
+
+
+def _refuse(reason: str) -> None:
+    with contextlib.suppress(OSError):
+        os.write(_SETUP_DESCRIPTOR, pack({"failed": reason}))

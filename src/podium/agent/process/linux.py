@@ -24,6 +24,8 @@ _MS_SLAVE: Final = 1 << 19
 _CAPABILITY_VERSION_3: Final = 0x2008_0522
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_CAPABILITY_HEADER = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+_NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
 
 
 def _check(result: int, call: str) -> None:
@@ -59,8 +61,7 @@ def allow_inspection() -> None:
 
 def drop_capabilities() -> None:
     """Gives up all capabilities in this user namespace."""
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    _check(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    _check(_libc.capset(_CAPABILITY_HEADER, _NO_CAPABILITIES), "capset")
 
 
 def map_own_ids(uid: int, gid: int) -> None:

@@ -11,7 +11,7 @@ closes the socket when it is closed in, after `{"failed": reason}` if it could n
 """
 
 import json
-import socket
+import os
 from typing import Final, NamedTuple
 
 PACKET_MAX_BYTES: Final = 128 * 1024
@@ -63,25 +63,25 @@ class Setup(NamedTuple):
     entry: str
 
 
-def read_exactly(link: socket.socket, size: int) -> bytes:
+def read_exactly(descriptor: int, size: int) -> bytes:
     """`size` bytes of a stream.
 
     Raises:
         EOFError: the peer is gone before.
     """
-    data = bytearray()
+    data = b""
     while len(data) < size:
-        chunk = link.recv(size - len(data))
+        chunk = os.read(descriptor, size - len(data))
         if not chunk:
             raise EOFError("the coordinator is gone")
         data += chunk
-    return bytes(data)
+    return data
 
 
-def read_setup(setup: socket.socket) -> Setup:
-    """The coordinator's answer to the hello."""
-    size = int.from_bytes(read_exactly(setup, 4), "little")
-    return Setup(**json.loads(read_exactly(setup, size)))
+def read_setup(descriptor: int) -> Setup:
+    """The coordinator's answer to the hello, from a descriptor of the setup socket."""
+    size = int.from_bytes(read_exactly(descriptor, 4), "little")
+    return Setup(**json.loads(read_exactly(descriptor, size)))
 
 
 def pack(value: object) -> bytes:

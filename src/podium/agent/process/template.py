@@ -71,8 +71,10 @@ class Template:
             return True
         try:
             from podium.agent import entry, runtime
+            from podium.agent.process.rehearsal import rehearse
 
             runtime.warm()
+            rehearse()
             if self._order.preload is not None:
                 self._factory = entry.load(self._order.preload, self._order.directory)
         except BaseException as error:  # noqa: BLE001 - whatever the author's module does, its author is told
