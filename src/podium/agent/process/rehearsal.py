@@ -6,6 +6,7 @@ link is gone, no descriptor and no thread is left.
 """
 
 import json
+import logging
 import os
 import socket
 from typing import Any, Final
@@ -35,9 +36,11 @@ def rehearse() -> None:
     """Does `REPETITIONS` times what every child will do."""
     environment = dict(os.environ)
     setup = pack_plain(Setup(environment, "/", None, False, {}, None, "/", "a:A")._asdict())
+    level = logging.root.level
     for _ in range(REPETITIONS):
         os.environ.update(Setup(**json.loads(setup)).environment)
         _run_nobody()
+    logging.root.setLevel(level)
 
 
 def _run_nobody() -> None:
