@@ -60,15 +60,16 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
     assert settings.secrets_key is not None, "checked when the settings were read"
     previous = settings.secrets_key_previous.reveal() if settings.secrets_key_previous else None
     memory = settings.memory_limit if settings.memory_limit is not None else host_memory()
+    processes = LocalProcessHost(
+        HostSettings(data=settings.data, isolation=settings.isolation, starts_in_flight=settings.starts_at_once)
+    )
     return Parts(
         coordinator_id=settings.name,
         clock=SystemClock(),
         new_id=random_id,
-        processes=LocalProcessHost(
-            HostSettings(data=settings.data, isolation=settings.isolation, starts_in_flight=settings.starts_at_once)
-        ),
+        processes=processes,
         workspaces=DirectoryWorkspaces(settings.data / "agents"),
-        deployments=LocalDeployments(settings, objects),
+        deployments=LocalDeployments(settings, objects, processes.deployments_in_use),
         catalog=Catalog.open(settings.data / "coordinator"),
         vault=Vault(Sealer(settings.secrets_key.reveal(), previous)),
         discovery=discovery,

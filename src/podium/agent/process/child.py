@@ -76,6 +76,7 @@ def become_agent(start: Start, factory: "AgentFactory | None") -> int:
 def _begin(start: Start) -> None:
     """A session of its own, default signals, and only its own descriptors."""
     os.setsid()
+    linux.name_process("podium-agent")
     _signal.set_wakeup_fd(-1)
     for number in _SIGNALS_TAKEN:
         _signal.signal(number, _signal.SIG_DFL)

@@ -31,6 +31,7 @@ def launch(control_descriptor: int) -> int:
         linux.adopt_orphans()
     if os.getppid() != order.parent:
         return 1
+    linux.name_process("podium-launcher")
     waker = _listen_for_children()
     template = os.fork()
     if template == 0:
@@ -62,6 +63,7 @@ def _enter_namespaces(order: Launch) -> None:
 def _become_template(control: socket.socket, order: Launch) -> int:
     from podium.agent.process.template import Template
 
+    linux.name_process("podium-template")
     linux.die_with_parent(signal.SIGKILL)
     if order.namespaces:
         linux.mount_proc()

@@ -11,6 +11,7 @@ CLONE_NEWPID: Final = 0x2000_0000
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
+_PR_SET_NAME: Final = 15
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
@@ -42,6 +43,11 @@ def unshare(flags: int) -> None:
 def die_with_parent(signal_number: int) -> None:
     """Has the kernel send `signal_number` when the parent ends. Lost when the user id changes: set it again then."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl(PDEATHSIG)")
+
+
+def name_process(name: str) -> None:
+    """What process lists show as the command; at most 15 bytes."""
+    _check(_libc.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0), "prctl(NAME)")
 
 
 def adopt_orphans() -> None:

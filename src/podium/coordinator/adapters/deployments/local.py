@@ -32,6 +32,9 @@ LOCK_SECONDS: Final = 900.0
 LOCK_POLL_SECONDS: Final = 0.05
 """How often is looked whether it has."""
 
+RECENT_SECONDS: Final = 600.0
+"""A deployment asked for less than this ago is not removed, whoever uses it."""
+
 Progress = Callable[[str], None]
 
 
@@ -52,12 +55,17 @@ class DeploymentSettings(Protocol):
 class LocalDeployments:
     """A `Deployments`.
 
-    `in_use` tells which deployment ids must not be removed to make room; by default all that were asked for since the
-    coordinator started.
+    To make room, the least recently used go first; never one whose id `in_use` names (by default all that were asked for
+    since the coordinator started), nor one used in the last `recent_seconds`, from which something may just be starting.
     """
 
     def __init__(
-        self, settings: DeploymentSettings, objects: ObjectStore, in_use: Callable[[], Collection[str]] | None = None
+        self,
+        settings: DeploymentSettings,
+        objects: ObjectStore,
+        in_use: Callable[[], Collection[str]] | None = None,
+        *,
+        recent_seconds: float = RECENT_SECONDS,
     ) -> None:
         self._settings = settings
         self._objects = objects
@@ -65,6 +73,7 @@ class LocalDeployments:
         self._layout.prepare()
         self._prepared: dict[str, PreparedDeployment] = {}
         self._in_use = in_use or self._prepared.keys
+        self._recent_seconds = recent_seconds
         self._tasks = TaskOwner("deployments")
         self._making: dict[str, asyncio.Task[PreparedDeployment | PodiumError]] = {}
 
@@ -167,8 +176,8 @@ class LocalDeployments:
         keep |= {self._layout.final(p.deployment) for name, p in list(self._prepared.items()) if name in used}
         present = sorted(self._layout.all(), key=lambda entry: entry[2])
         total = sum(ready.disk_bytes for _, ready, _ in present)
-        for directory, ready, _ in present:
-            if total <= self._settings.deployments_cache:
+        for directory, ready, used_at in present:
+            if total <= self._settings.deployments_cache or used_at > present[-1][2] - self._recent_seconds:
                 return
             if directory not in keep:
                 self._layout.remove(directory)

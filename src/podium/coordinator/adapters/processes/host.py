@@ -77,6 +77,10 @@ class LocalProcessHost:
         """What is done for every instance."""
         return self._plan
 
+    def deployments_in_use(self) -> set[str]:
+        """Ids of the deployments that have a template, and so may have processes."""
+        return set(self._templates)
+
     async def open(self) -> None:
         """Ends orphans of an earlier coordinator, and allows this process the descriptors it will need."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

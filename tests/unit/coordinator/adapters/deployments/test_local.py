@@ -59,7 +59,7 @@ class Shelf:
     def open(self, cache: int = 2**30, in_use: Callable[[], Collection[str]] | None = None) -> LocalDeployments:
         """The adapter."""
         settings = Settings(self.data, deployments_cache=cache)
-        return LocalDeployments(settings, self.store, in_use)
+        return LocalDeployments(settings, self.store, in_use, recent_seconds=-1.0 if in_use else 600.0)
 
     async def bundle(self, name: str, **files: bytes) -> Deployment:
         """Uploads a bundle of that type; `files` are named with `__` for a dot."""
@@ -235,6 +235,14 @@ async def test_the_least_recently_used_go_first_and_those_in_use_never(shelf: Sh
     prepared = [await there.ensure(bundle) for bundle in bundles]
     assert [one.directory.is_dir() for one in prepared] == [True, False, True]
     assert (await there.ensure(bundles[1])).directory.is_dir()
+    await there.close()
+
+
+async def test_what_was_just_asked_for_is_kept_though_there_is_no_room(shelf: Shelf) -> None:
+    bundles = [await shelf.bundle(name, big=os.urandom(64 * 1024)) for name in ("one", "two")]
+    there = shelf.open(cache=1)
+    prepared = [await there.ensure(bundle) for bundle in bundles]
+    assert all(one.directory.is_dir() for one in prepared)
     await there.close()
 
 
