@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from podium.coordinator.adapters.processes import HostSettings
+from podium.coordinator.adapters.processes.cgroups import open_cgroups
 from podium.coordinator.adapters.processes.orphans import end_orphans, marked
 from tests.contract.process_host.parts import DAEMONS, commands, open_directory
 from tests.waiting import wait_until
@@ -38,6 +39,9 @@ def data() -> Iterator[Path]:
     directory = open_directory()
     (directory / "data").mkdir(mode=0o755)
     yield directory / "data"
+    if (groups := open_cgroups(HostSettings(data=directory / "data").mark)) is not None:
+        groups.kill_leftovers()
+        groups.close()
     shutil.rmtree(directory, ignore_errors=True)
 
 
