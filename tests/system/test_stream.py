@@ -340,3 +340,18 @@ async def test_a_connection_that_does_not_read_is_closed_and_disturbs_nobody(
         while not resumed.seen or resumed.seen[-1]["seq"] < numbers[-1]:
             await resumed.frame()
         assert [e["seq"] for e in resumed.seen] == list(range(after + 1, numbers[-1] + 1))
+
+
+@pytest.mark.leaves("processes")  # the coordinator that was started anew serves the tests that follow
+@pytest.mark.proves("GATEWAY-REATTACHES")
+@pytest.mark.parametrize("way", ["stop", "kill"])
+async def test_a_connection_outlives_the_restart_of_its_coordinator(caller: Caller, echo: str, way: str) -> None:
+    instance = (await caller.create(echo))["instance_id"]
+    async with caller.connect(instance, after=0) as stream:
+        assert await stream.turn("before") == "1: before"
+        await asyncio.to_thread(getattr(caller.daemons, way), "coordinator")
+        caller.daemons.start("coordinator")
+        assert await stream.turn("after") == "2: after"
+        await caller.daemons.ready()
+        numbers = [event["seq"] for event in stream.seen]
+        assert numbers == list(range(1, len(numbers) + 1))

@@ -126,6 +126,12 @@ class WebSocket(asyncio.Protocol):
         self._flush()
         self._begin_closing()
 
+    def let_go(self) -> None:
+        """Ends the connection without a word, once what was written is sent: a proxy attaches it again elsewhere."""
+        self._closing_since = self._clock.monotonic()
+        if self._transport is not None:
+            self._transport.close()
+
     def abort(self) -> None:
         """Cuts the connection."""
         if self._transport is not None:

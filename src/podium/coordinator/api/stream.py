@@ -130,8 +130,11 @@ class StreamConnection:
             self._unsent.append((self._socket.written, self._cursor))
 
     def ended(self, code: CloseCode, reason: str) -> None:
-        """The instance is over, or goes elsewhere."""
-        self._socket.close(code, reason)
+        """The instance is over, or goes elsewhere; a gateway that attaches its client again by itself needs no word of that."""
+        if code == CloseCode.MOVING and self._wanted.sync:
+            self._socket.let_go()
+        else:
+            self._socket.close(code, reason)
 
     # ── attaching, catching up ──────────────────────────────────────────────────────────────────────────────
 

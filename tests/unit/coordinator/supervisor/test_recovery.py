@@ -44,7 +44,9 @@ async def test_an_agent_without_work_is_asleep_after_a_restart_and_wakes_on_dema
     assert len(house.host.started) == 2
 
 
-@pytest.mark.noisy("agent_restarts", "instance_failed")  # said by what the simulated crash leaves of the old coordinator
+@pytest.mark.noisy(
+    "agent_restarts", "instance_failed"
+)  # said by what the simulated crash leaves of the old coordinator
 async def test_a_message_taken_while_the_agent_slept_survives_the_next_crash(
     timed_house: House, clock: ManualClock
 ) -> None:
