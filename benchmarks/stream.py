@@ -118,7 +118,7 @@ async def _one_round(server: Server, instance: str, port: int, path: str, pid: i
     used = cpu_seconds(pid) - before
     for transport, _ in opened:
         transport.close()
-    return events * CLIENTS / max(used, 0.005)
+    return events * CLIENTS / max(used, 1e-6)
 
 
 @asynccontextmanager
@@ -145,7 +145,7 @@ async def _nginx(upstream: int, credential: str) -> AsyncIterator[tuple[int, int
 
 
 def _events(seconds: float) -> int:
-    return int(seconds * 10_000)
+    return int(seconds * 20_000)
 
 
 async def measure(seconds: float, rounds: int) -> list[Row]:
@@ -161,7 +161,7 @@ async def measure(seconds: float, rounds: int) -> list[Row]:
         upstream = _upstream_port(server, ready)
         credential = (server.data / "cluster-key").read_text().strip()
         for name, burst in (("tokens one by one", 1), ("bursts of 50", 50)):
-            events = _events(seconds) // (4 if burst == 1 else 1)
+            events = _events(seconds) // (8 if burst == 1 else 1)
             ours: list[float] = []
             theirs: list[float] = []
             note = ""
