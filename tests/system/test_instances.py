@@ -369,3 +369,16 @@ async def test_what_an_agent_prints_is_in_its_log(caller: Caller, agent_type: st
             await asyncio.sleep(0.05)
     warned = (await caller("GET", f"/api/v1/instances/{instance}/logs?level=warning")).body["items"]
     assert [record["message"] for record in warned] == ["warned"]
+
+
+@pytest.mark.proves("COMMAND-IDEMPOTENT-BY-ID")
+async def test_a_message_repeated_by_rest_with_the_same_key_is_done_once(caller: Caller, careful: str) -> None:
+    path = f"/api/v1/instances/{(await caller.create(careful))['instance_id']}/messages"
+    headers = {"Idempotency-Key": uuid.uuid4().hex}
+    first = await caller("POST", f"{path}?wait=true", json={"text": "x"}, headers=headers)
+    again = await caller("POST", f"{path}?wait=true", json={"text": "x"}, headers=headers)
+    accepted = await caller("POST", path, json={"text": "x"}, headers=headers)
+    assert (first.status, again.status, accepted.status) == (200, 200, 202)
+    assert first.body == again.body
+    assert accepted.body["turn_id"] == first.body["turn_id"]
+    assert (await caller("POST", f"{path}?wait=true", json={"text": "x"})).body["text"] == "2"

@@ -92,7 +92,7 @@ class Instances:
                 raise
 
     async def send(self, instance_id: str, text: str, metadata: dict[str, Any] | None = None) -> MessageAccepted:
-        """Hands a message over; it is durable when this returns. Tried once: REST has no command id."""
+        """Hands a message over; it is durable when this returns. Repeated after a lost answer, and done once all the same."""
         call = _message(instance_id, text, metadata, "messages")
         return read_as(MessageAccepted, await self._transport.send(call), call)
 
@@ -194,7 +194,8 @@ def _of(
 def _message(instance_id: str, text: str, metadata: dict[str, Any] | None, route: str) -> Call:
     path = f"{api_path('instances', instance_id)}/{route}"
     body = as_json({**(metadata or {}), "text": text})
-    return Call("send_message", "POST", path, body, instance_id=instance_id, repeatable=False)
+    headers = {"Idempotency-Key": uuid4().hex}  # the id of the command: however often it arrives, it is done once
+    return Call("send_message", "POST", path, body, headers=headers, instance_id=instance_id)
 
 
 def _without_unset(value: msgspec.Struct) -> dict[str, Any]:
