@@ -252,6 +252,14 @@ async def test_limits_of_the_manifest_hold(closed_in: Place) -> None:
         "result.append(resource.getrlimit(resource.RLIMIT_CORE)[0])\n"
     )
     assert refused == ["memory", "disk", 0]
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="as an ordinary user all agents share one uid, whose processes can't be told apart"
+)
+@pytest.mark.proves("ISOLATION-LIMITS")
+async def test_an_agent_may_start_only_so_many_processes(closed_in: Place) -> None:
+    talk = await closed_in.start(closed_in.spec(closed_in.deployment(), Limits(processes=20)))
     forked = await talk.tell(
         "import subprocess\nresult, children = 'all', []\n"
         "for _ in range(40):\n"
