@@ -162,6 +162,8 @@ class _Walk:
             raise BundleRefusedError("this is no tar archive inside gzip, or it is damaged") from error
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise BundleRefusedError("this is no gzip file, or it is damaged") from error
+        except RecursionError as error:  # tarfile reads each extended header inside the one before
+            raise BundleRefusedError("too many extended headers follow one another") from error
         for path, target in self._links.items():
             self._check_inside(path, target)
 

@@ -125,6 +125,9 @@ class _Protocol(HttpToolsProtocol):
         self._upgrade = upgrade
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._head_is_whole = False
+        self._undigested = 0
+        self._events = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -136,8 +139,10 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
+        events = self._events
         try:
             self.parser.feed_data(data)
+            self._bound_undigested(len(data), digested=self._events != events)
         except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self._hand_over(data[upgrade.args[0] :])
@@ -146,7 +151,9 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._events += 1
         self._head_bytes = 0
+        self._head_is_whole = False
         self._await_head()
 
     def on_url(self, url: bytes) -> None:
@@ -155,11 +162,22 @@ class _Protocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
-        super().on_header(name, value)
+        if not self._head_is_whole:  # a trailer is no header (RFC 9110 §6.5.1)
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self._events += 1
+        self._head_is_whole = True
         self._head_arrived()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._events += 1
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._events += 1
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._head_arrived()
@@ -173,9 +191,16 @@ class _Protocol(HttpToolsProtocol):
         return self._upgrade is not None
 
     def _count(self, size: int) -> None:
+        self._events += 1
         self._head_bytes += size
         if self._head_bytes > HEAD_MAX_BYTES:
             raise ValueError("the head of the request is too large")
+
+    def _bound_undigested(self, size: int, *, digested: bool) -> None:
+        """Ends the connection when the parser keeps collecting one name or value: it tells of it only when it is whole."""
+        self._undigested = 0 if digested else self._undigested + size
+        if self._undigested > HEAD_MAX_BYTES:
+            self.send_400_response("the head of the request is too large")
 
     def _await_head(self) -> None:
         if self._head_timer is None:
