@@ -96,6 +96,22 @@ def test_messages_are_answered_and_what_was_said_can_be_read(up: Up) -> None:
     up.run("logs", "talker")
 
 
+def test_a_turn_that_fails_is_a_failure_of_send_and_prints_where_to_look(up: Up) -> None:
+    up.run("new", "failing")
+    (up.folder / "failing" / "agent.py").write_text(
+        "from podium.agent import BaseAgent\n\n\nclass Failing(BaseAgent):\n"
+        "    async def on_message(self, ctx, message):\n        raise RuntimeError('no luck')\n"
+    )
+    up.run("deploy", "failing")
+    up.run("create", "failing", "--agent", "unlucky")
+    answer = up.try_run("send", "unlucky", "hello")
+    assert answer.returncode == 70
+    assert "podium logs unlucky" in answer.stderr
+    as_json = up.try_run("send", "unlucky", "hello", "--json")
+    assert (as_json.returncode, json.loads(as_json.stdout)["stop_reason"]) == (70, "error")
+    assert "no luck" in up.run("logs", "unlucky")
+
+
 def test_events_and_logs_can_be_followed(up: Up) -> None:
     _create(up, "followed")
     with _following(up, "events", "followed", "-f", "--json") as process:

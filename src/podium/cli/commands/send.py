@@ -8,6 +8,7 @@ import click
 from podium.cli.naming import instance_named
 from podium.cli.printer import Printer
 from podium.cli.reach import json_values, with_client
+from podium.wire.errors import MAPPINGS, ErrorCode
 
 if TYPE_CHECKING:
     from podium.client import PodiumClient
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 async def command(
     podium: "PodiumClient", printer: Printer, instance: str, text: str | None, *, meta: tuple[str, ...], no_wait: bool
 ) -> None:
-    """Send TEXT (or what stands on stdin) to INSTANCE and print the answer."""
+    """Send TEXT (or what stands on stdin) to INSTANCE and print the answer. Exits with 70 when the turn failed."""
     message = text if text is not None else sys.stdin.read()
     instance_id = await instance_named(podium, instance)
     if no_wait:
@@ -33,3 +34,6 @@ async def command(
     printer.value(result, result.text)
     if result.stop_reason != "end_turn":
         printer.note(f"stopped: {result.stop_reason}")
+    if result.stop_reason == "error":
+        printer.note(f"the log says why: podium logs {instance}")
+        raise click.exceptions.Exit(MAPPINGS[ErrorCode.INTERNAL].exit)
