@@ -1,0 +1,44 @@
+"""How a daemon begins: its arguments, its configuration from the environment, its exit codes."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from podium.base.config import CONFIG_EXIT, ConfigError, explain, read
+from podium.base.discovery import DiscoveryUnavailableError
+from podium.base.objects import ObjectStoreUnavailableError
+
+UNAVAILABLE_EXIT: Final = 69
+"""Exit code when something the daemon stands on can't be used (`EX_UNAVAILABLE` of sysexits)."""
+
+_T = TypeVar("_T")
+
+
+def start_daemon(name: str, kind: type[_T], run: Callable[[_T], None]) -> int:
+    """Runs the daemon `name`, configured by the environment as `kind` says; returns its exit code.
+
+    `--explain-config` prints each value and where it came from, and runs nothing.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"podium {name}",
+        description=f"Runs the {name} of a Podium platform. It is configured by the environment alone.",
+        epilog="The variables are in docs/reference/configuration.md; `podium up` sets those that have no default.",
+    )
+    parser.add_argument("--explain-config", action="store_true", help="print each setting and where it came from")
+    arguments = parser.parse_args()
+    try:
+        settings = read(kind, os.environ)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return CONFIG_EXIT
+    if arguments.explain_config:
+        sys.stdout.write(explain(settings, os.environ) + "\n")
+        return 0
+    try:
+        run(settings)
+    except (DiscoveryUnavailableError, ObjectStoreUnavailableError) as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return UNAVAILABLE_EXIT
+    return 0
