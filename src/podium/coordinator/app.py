@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import uvloop
 
 from podium.base.clock import SystemClock
+from podium.base.daemon import UNAVAILABLE_EXIT
 from podium.base.discovery import Discovery, DiscoveryUnavailableError
 from podium.base.entropy import random_id
 from podium.base.logs import dump_on_signal, set_up_logging
@@ -28,9 +29,6 @@ from podium.coordinator.supervisor.facts import Timings
 from podium.coordinator.supervisor.supervisor import Capacity, Parts
 
 _log = logging.getLogger(__name__)
-
-UNAVAILABLE_EXIT = 69
-"""Exit code when the host or the data directory can't be used (`EX_UNAVAILABLE` of sysexits); the log says why."""
 
 
 def run(settings: CoordinatorSettings) -> None:
@@ -69,7 +67,9 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
         new_id=random_id,
         processes=processes,
         workspaces=DirectoryWorkspaces(settings.data / "agents"),
-        deployments=LocalDeployments(settings, objects, processes.deployments_in_use),
+        deployments=LocalDeployments(
+            settings, objects, processes.deployments_in_use, hidden=processes.plan.hides_deployments
+        ),
         catalog=Catalog.open(settings.data / "coordinator"),
         vault=Vault(Sealer(settings.secrets_key.reveal(), previous)),
         discovery=discovery,
