@@ -40,18 +40,25 @@ class Ready(msgspec.Struct, frozen=True):
 
 
 class Layout:
-    """The places of deployments below one directory."""
+    """The places of deployments below one directory.
 
-    def __init__(self, root: Path) -> None:
+    One tenant's agents may not read another's code. `hidden`: nobody else enters the directory, and whoever runs a
+    deployment gets it bound into a mount namespace of its own. Else it can't be listed, and names hold a hash.
+    """
+
+    def __init__(self, root: Path, *, hidden: bool = False) -> None:
         self.root = root
+        self._mode = 0o700 if hidden else 0o711
         self._locks = root / ".locks"
         self._making = root / ".making"
         self._going = root / ".going"
 
     def prepare(self) -> None:
         """Makes the directories, and removes what was being removed when an earlier coordinator died."""
-        for directory in (self.root, self._locks, self._making, self._going):
-            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        modes = {self.root: self._mode, self._locks: 0o700, self._making: 0o711, self._going: 0o700}
+        for directory, mode in modes.items():
+            directory.mkdir(mode=mode, parents=True, exist_ok=True)
+            directory.chmod(mode)  # it may be there from before, and there is the umask
         for leftover in self._going.iterdir():
             shutil.rmtree(leftover, ignore_errors=True)
 
@@ -87,7 +94,8 @@ class Layout:
         """Makes a finished directory durable and gives it its name. Blocking."""
         (making / READY_NAME).write_bytes(msgspec.json.encode(ready))
         _sync_tree(making)
-        final.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        final.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        final.parent.chmod(0o711)
         if final.exists():  # unusable, or it would have been taken
             self.remove(final)
         making.rename(final)

@@ -57,6 +57,7 @@ class LocalDeployments:
 
     To make room, the least recently used go first; never one whose id `in_use` names (by default all that were asked for
     since the coordinator started), nor one used in the last `recent_seconds`, from which something may just be starting.
+    `hidden`: see `Layout`.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class LocalDeployments:
         in_use: Callable[[], Collection[str]] | None = None,
         *,
         recent_seconds: float = RECENT_SECONDS,
+        hidden: bool = False,
     ) -> None:
         self._settings = settings
         self._objects = objects
-        self._layout = Layout(settings.data / "deployments")
+        self._layout = Layout(settings.data / "deployments", hidden=hidden)
         self._layout.prepare()
         self._prepared: dict[str, PreparedDeployment] = {}
         self._in_use = in_use or self._prepared.keys
@@ -86,7 +88,7 @@ class LocalDeployments:
         known = self._prepared.get(deployment.deployment_id)
         if known is not None and known.python.exists():
             self._touch(known)
-            return known
+            return _checked(known, deployment)
         task = self._making.get(deployment.deployment_id)
         if task is None:
             work = self._settle(deployment, progress or _silent)
@@ -96,7 +98,7 @@ class LocalDeployments:
         made = await asyncio.shield(task)
         if isinstance(made, PodiumError):
             raise made
-        return made
+        return _checked(made, deployment)
 
     async def close(self) -> None:
         """Stops what is under way; nothing half made stays."""
@@ -209,6 +211,14 @@ def _unpack(archive: Path, directory: Path, deployment: Deployment) -> Manifest:
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     compileall.compile_dir(directory, quiet=2, invalidation_mode=mode)
     return manifest
+
+
+def _checked(made: PreparedDeployment, wanted: Deployment) -> PreparedDeployment:
+    """Refuses another bundle of the same id. An id holds 32 bits of a hash: with patience a second one can be made for it,
+    whose code would run in another tenant's agents."""
+    if made.deployment.checksum != wanted.checksum:
+        raise PodiumError(ErrorCode.CHECKSUM_MISMATCH, "this host holds another bundle with the same deployment id")
+    return made
 
 
 def _silent(_step: str) -> None:

@@ -40,6 +40,11 @@ class Plan(msgspec.Struct, frozen=True):
         """Whether the steps of level `process` are taken."""
         return "no_new_privileges" in STEPS[self.level]
 
+    @property
+    def hides_deployments(self) -> bool:
+        """Whether a template gets the deployment it needs bound into a mount namespace, and sees no other."""
+        return bool(self.identity) and self.namespaces == "root"
+
 
 def choose(wanted: str | None, facts: HostFacts, unreachable: str | None) -> Plan:
     """The plan for the level `wanted`; None: the best the host can give. `unreachable` names a directory that other

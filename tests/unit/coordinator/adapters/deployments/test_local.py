@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from podium.base.bundles import pack
@@ -263,3 +264,24 @@ def test_what_is_installed_follows_what_is_declared(tmp_path: Path, files: dict[
     assert bool(todo) == (told is not None)
     if told is not None:
         assert told in " ".join(todo[1])
+
+
+async def test_another_bundle_with_the_same_id_is_refused(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+    deployments = shelf.open()
+    await deployments.ensure(deployment)
+    other = msgspec.structs.replace(deployment, checksum=f"{deployment.checksum[:15]}{'0' * 56}")
+    with pytest.raises(PodiumError) as refused:
+        await deployments.ensure(other)
+    assert refused.value.code is ErrorCode.CHECKSUM_MISMATCH
+    await deployments.close()
+
+
+async def test_no_other_user_can_look_around_among_deployments(shelf: Shelf) -> None:
+    deployments = shelf.open()
+    await deployments.ensure(await shelf.bundle("echo"))
+    await deployments.close()
+    root = shelf.data / "deployments"
+    assert {path.name: path.stat().st_mode & 0o777 for path in (root, *root.iterdir())} == {
+        "deployments": 0o711, ".locks": 0o700, ".making": 0o711, ".going": 0o700, "echo": 0o711
+    }  # fmt: skip
