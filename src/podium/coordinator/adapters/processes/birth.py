@@ -151,7 +151,7 @@ class Birth(Sitter):
                 break
             said += chunk
         if said:
-            raise ProcessStartError(f"the process could not be set up: {json.loads(said)['failed']}")
+            raise ProcessStartError(f"the process could not be set up: {_reason(said)}")
 
     async def _accept(self, listener: socket.socket) -> socket.socket:
         while True:
@@ -206,3 +206,11 @@ class Birth(Sitter):
                 Path(f"/proc/{pid}/{kind}").write_text(f"{uid} {uid} 1\n")
         except OSError as error:
             raise ProcessStartError(f"its user id can't be mapped: {error.strerror}") from error
+
+
+def _reason(said: bytes) -> str:
+    """What a child says; the author's module was loaded before it was forked, so that it may be anything."""
+    try:
+        return str(json.loads(said)["failed"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return "what it says makes no sense"

@@ -156,9 +156,18 @@ class TemplateProcess:
                 return
             if self.pid is None:
                 self.pid = sender_pid(ancillary)
-            self._hear(json.loads(data))
+            try:
+                self._hear(json.loads(data))
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+                # author's code ran in there and holds this socket; all who wait hear of the end
+                _log.warning("template_talks_nonsense", extra={"deployment_id": self.name})
+                self._shut_control()
+                self._popen.kill()
+                return
 
     def _hear(self, report: dict[str, Any]) -> None:
+        if not isinstance(report, dict):
+            raise TypeError("a report is an object")
         if "warm" in report:
             self._settle(None)
         elif "refused" in report:
@@ -169,9 +178,10 @@ class TemplateProcess:
             if sitter is not None:
                 sitter.fork_failed(str(report["reason"]))
         elif "ended" in report:
-            sitter = self._sitters.pop(int(report["ended"]), None)
+            number, status = int(report["ended"]), exit_status(int(report["status"]))
+            sitter = self._sitters.pop(number, None)
             if sitter is not None:
-                sitter.ended(exit_status(int(report["status"])))
+                sitter.ended(status)
 
     def _settle(self, error: Exception | None) -> None:
         if self._warm.done():
