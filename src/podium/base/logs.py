@@ -74,10 +74,17 @@ class _Json(logging.Formatter):
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        facts = " ".join(f"{key}={value}" for key, value in _facts(record).items())
+        facts = " ".join(f"{key}={_one_line(value)}" for key, value in _facts(record).items())
         line = (
-            f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} {record.getMessage()} {facts}".rstrip()
+            f"{self.formatTime(record, '%H:%M:%S')} {record.levelname.lower():7} "
+            f"{_one_line(record.getMessage())} {facts}".rstrip()
         )
         if record.exc_info and record.exc_info[0] is not None:
             line += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
         return line
+
+
+def _one_line(value: object) -> str:
+    """The text of a fact without control characters, so that nothing a client sent can pass for a line of ours."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -100,3 +100,10 @@ def test_sigusr1_prints_stacks_while_the_loop_hangs_and_tasks_when_it_runs_again
     assert process.returncode == 0
     assert "task part:waits" in rest
     assert "in waits" in rest
+
+
+def test_a_fact_with_line_breaks_stays_on_its_line(logger: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up_logging("info", "text")
+    logger.info("said", extra={"text": "one\n12:00:00 error forged"})
+    (line,) = capsys.readouterr().err.splitlines()
+    assert r"one\n12:00:00" in line
