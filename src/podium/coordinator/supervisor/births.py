@@ -58,14 +58,18 @@ class Births:
         supervisor = self._supervisor
         known = supervisor.instances.get(wanted.instance_id)
         if known is not None:
+            if _is_leaving(known):
+                raise PodiumError(ErrorCode.INSTANCE_STOPPING, "this instance is over")
             return known, False
         if supervisor.parts.catalog.instance(wanted.instance_id) is not None:
             raise PodiumError(ErrorCode.INSTANCE_STOPPING, "this instance is over")
         holder = supervisor.of_agent(wanted.agent_id)
         if holder is None:
+            if supervisor.is_being_removed(wanted.agent_id):
+                raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent is being removed")
             return None, True
         same = holder.facts.deployment.deployment_id == wanted.deployment.deployment_id
-        if holder.facts.tenant_id != wanted.tenant_id or not same or holder.status is InstanceStatus.STOPPING:
+        if holder.facts.tenant_id != wanted.tenant_id or not same or _is_leaving(holder):
             raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent is alive in another instance")
         return holder, False
 
@@ -182,3 +186,9 @@ class Births:
         await supervisor.announcer.release(facts.agent_id)
         with suppress(DiscoveryUnavailableError):  # an instance nobody answers for is found to be gone
             await supervisor.parts.discovery.remove_instances([facts.instance_id])
+
+
+def _is_leaving(instance: Instance) -> bool:
+    """Whether the instance ends or has ended, and is only here until what is left of it is put away. Of one whose birth
+    fails, the birth itself tells."""
+    return instance.birth is None and (instance.is_over or instance.status is InstanceStatus.STOPPING)

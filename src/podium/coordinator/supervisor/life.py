@@ -288,7 +288,16 @@ class Life:
 
     def _launch(self) -> None:
         self._shutdown = None
-        self._task = self._instance.around.tasks.start(self._live(), f"life of {self._instance.facts.instance_id}")
+        self._starting = True
+        task = self._instance.around.tasks.start(self._live(), f"life of {self._instance.facts.instance_id}")
+        self._task = task
+        task.add_done_callback(self._over)
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        """A task that is cancelled before its first step never gets to its own `finally`."""
+        if self._task is task:
+            self._task = None
+            self._endings.refuse(PodiumError(ErrorCode.INSTANCE_STOPPING, "it was stopped while it started"))
 
     async def _live(self) -> None:
         try:

@@ -92,6 +92,7 @@ class Supervisor:
         self._closed = False
         self._aside: set[str] = set()
         self._retiring: set[asyncio.Task[None]] = set()
+        self._removals: dict[str, asyncio.Task[None]] = {}
         self._runtime: dict[str, Any] = {}
         self.around = Surroundings(
             clock=parts.clock,
@@ -266,7 +267,8 @@ class Supervisor:
         if instance.birth is not None and not instance.birth.done():
             await instance.life.stop("stop")
             await asyncio.wait({instance.birth})
-            return
+            if self.instances.get(instance.facts.instance_id) is not instance:
+                return  # it was unmade
         with instance.step() as step:
             instance.change(step, Change.STOP)
             step.event("terminating", Reason(reason=reason))
@@ -303,8 +305,12 @@ class Supervisor:
             await self.announcer.write_now(self.record_of(instance))
         await self.announcer.release(instance.facts.agent_id)
 
+    def is_being_removed(self, agent_id: str) -> bool:
+        """Whether the agent is being erased; until it is gone, nothing of its name may be made."""
+        return agent_id in self._removals
+
     async def remove_agent(self, agent_id: str, tenant_id: str | None) -> None:
-        """Erases an agent: databases, workspace, and that it ever was.
+        """Erases an agent: databases, workspace, and that it ever was. If the caller goes away, the removal goes on.
 
         Raises:
             PodiumError: `agent_not_found`, `agent_in_use` while an instance is alive.
@@ -312,14 +318,21 @@ class Supervisor:
         entry = self.parts.catalog.agent(agent_id)
         if entry is None or (tenant_id is not None and entry.tenant_id != tenant_id):
             raise PodiumError(ErrorCode.AGENT_NOT_FOUND, "there is no such agent on this host")
-        if agent_id in self._by_agent:
+        # The catalog also knows instances that are put aside or could not be recovered: their data must stay.
+        if agent_id in self._by_agent or self.parts.catalog.alive_instance(agent_id) is not None:
             raise PodiumError(ErrorCode.AGENT_IN_USE, "an instance of the agent is alive; stop it first")
+        removal = self._removals.get(agent_id)
+        if removal is None:
+            removal = self._removals[agent_id] = self.tasks.start(
+                self._remove(agent_id), f"remove {agent_id}", awaited=True
+            )
+            removal.add_done_callback(lambda _: self._removals.pop(agent_id))
+        await asyncio.shield(removal)
+
+    async def _remove(self, agent_id: str) -> None:
         gone = [entry.instance_id for entry in self.parts.catalog.instances(agent_id)]
         await self.erase(agent_id)
-        try:
-            self.parts.catalog.remove_agent(agent_id)
-        except StoreConflictError as error:
-            raise PodiumError(ErrorCode.AGENT_IN_USE, "an instance of the agent is alive; stop it first") from error
+        self.parts.catalog.remove_agent(agent_id)
         with suppress(DiscoveryUnavailableError):  # the gateway removes its own records of the agent as well
             await self.parts.discovery.remove_instances(gone)
             await self.parts.discovery.remove_agent(agent_id)
