@@ -65,7 +65,7 @@ class Births:
             raise PodiumError(ErrorCode.INSTANCE_STOPPING, "this instance is over")
         holder = supervisor.of_agent(wanted.agent_id)
         if holder is None:
-            if supervisor.is_being_removed(wanted.agent_id):
+            if wanted.agent_id in supervisor.removals:
                 raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent is being removed")
             return None, True
         same = holder.facts.deployment.deployment_id == wanted.deployment.deployment_id

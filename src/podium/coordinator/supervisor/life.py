@@ -9,6 +9,7 @@ Cancelling the task ends the process by SIGKILL before the task is done.
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -291,13 +292,7 @@ class Life:
         self._starting = True
         task = self._instance.around.tasks.start(self._live(), f"life of {self._instance.facts.instance_id}")
         self._task = task
-        task.add_done_callback(self._over)
-
-    def _over(self, task: "asyncio.Task[None]") -> None:
-        """A task that is cancelled before its first step never gets to its own `finally`."""
-        if self._task is task:
-            self._task = None
-            self._endings.refuse(PodiumError(ErrorCode.INSTANCE_STOPPING, "it was stopped while it started"))
+        task.add_done_callback(partial(_over, self))
 
     async def _live(self) -> None:
         try:
@@ -448,3 +443,10 @@ def _packed_init(instance: "Instance", workspace: Path) -> bytes:
         return pack(init_frame(instance, workspace))
     except LinkError as error:
         raise StartFailure(f"its state and configuration are too large to be handed over: {error}") from error
+
+
+def _over(life: Life, task: "asyncio.Task[None]") -> None:
+    """A task that is cancelled before its first step never gets to its own `finally`."""
+    if life._task is task:
+        life._task = None
+        life._endings.refuse(PodiumError(ErrorCode.INSTANCE_STOPPING, "it was stopped while it started"))

@@ -92,7 +92,7 @@ class Supervisor:
         self._closed = False
         self._aside: set[str] = set()
         self._retiring: set[asyncio.Task[None]] = set()
-        self._removals: dict[str, asyncio.Task[None]] = {}
+        self.removals: dict[str, asyncio.Task[None]] = {}  # agents being erased: nothing of their name may be made
         self._runtime: dict[str, Any] = {}
         self.around = Surroundings(
             clock=parts.clock,
@@ -305,10 +305,6 @@ class Supervisor:
             await self.announcer.write_now(self.record_of(instance))
         await self.announcer.release(instance.facts.agent_id)
 
-    def is_being_removed(self, agent_id: str) -> bool:
-        """Whether the agent is being erased; until it is gone, nothing of its name may be made."""
-        return agent_id in self._removals
-
     async def remove_agent(self, agent_id: str, tenant_id: str | None) -> None:
         """Erases an agent: databases, workspace, and that it ever was. If the caller goes away, the removal goes on.
 
@@ -321,12 +317,12 @@ class Supervisor:
         # The catalog also knows instances that are put aside or could not be recovered: their data must stay.
         if agent_id in self._by_agent or self.parts.catalog.alive_instance(agent_id) is not None:
             raise PodiumError(ErrorCode.AGENT_IN_USE, "an instance of the agent is alive; stop it first")
-        removal = self._removals.get(agent_id)
+        removal = self.removals.get(agent_id)
         if removal is None:
-            removal = self._removals[agent_id] = self.tasks.start(
+            removal = self.removals[agent_id] = self.tasks.start(
                 self._remove(agent_id), f"remove {agent_id}", awaited=True
             )
-            removal.add_done_callback(lambda _: self._removals.pop(agent_id))
+            removal.add_done_callback(lambda _: self.removals.pop(agent_id))
         await asyncio.shield(removal)
 
     async def _remove(self, agent_id: str) -> None:
