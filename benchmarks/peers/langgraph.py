@@ -11,7 +11,8 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks.figures import median
-from benchmarks.peers.install import PeerUnavailableError, python_peer
+from benchmarks.peers.install import python_peer
+from benchmarks.peers.ready import seconds_until_ready
 
 _GRAPH = """
 from typing import TypedDict
@@ -25,7 +26,6 @@ async def echo(state: State) -> State:
 
 graph = StateGraph(State).add_node("echo", echo).add_edge(START, "echo").add_edge("echo", END).compile()
 """
-READY_SECONDS = 60.0
 
 
 @asynccontextmanager
@@ -43,26 +43,11 @@ async def _server(directory: Path, port: int) -> AsyncIterator[tuple[str, float]
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        yield url, await _ready(url + "/ok", process, started)
+        yield url, await seconds_until_ready("langgraph dev", url + "/ok", process, started)
     finally:
         if process.returncode is None:
             process.terminate()
             await asyncio.wait_for(process.wait(), 15)
-
-
-async def _ready(url: str, process: asyncio.subprocess.Process, started: float) -> float:
-    async with aiohttp.ClientSession() as session:
-        while time.perf_counter() - started < READY_SECONDS:
-            if process.returncode is not None:
-                raise PeerUnavailableError(f"langgraph dev ended with {process.returncode}")
-            try:
-                async with session.get(url) as answer:
-                    if answer.status == 200:
-                        return time.perf_counter() - started
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.01)
-    raise PeerUnavailableError("langgraph dev was not ready in time")
 
 
 async def _first_event(session: aiohttp.ClientSession, url: str) -> float:

@@ -11,6 +11,7 @@ import aiohttp
 
 from benchmarks.figures import median
 from benchmarks.peers.install import PeerUnavailableError, npm_peer, python_peer
+from benchmarks.peers.ready import seconds_until_ready
 
 _SERVICE = """
 import restate
@@ -25,7 +26,6 @@ async def turn(ctx: restate.ObjectContext, text: str) -> str:
 
 app = restate.app([counter])
 """
-READY_SECONDS = 60.0
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ async def _processes(directory: Path, ports: tuple[int, int, int, int]) -> Async
     bind = f"127.0.0.1:{service}"
     other = await _quiet(directory, dict(os.environ), str(hypercorn), "--bind", bind, "service:app")
     try:
-        yield await _ready(f"http://127.0.0.1:{admin}/health", process, started)
+        yield await seconds_until_ready("restate-server", f"http://127.0.0.1:{admin}/health", process, started)
     finally:
         for each in (process, other):
             if each.returncode is None:
@@ -58,21 +58,6 @@ async def _processes(directory: Path, ports: tuple[int, int, int, int]) -> Async
 async def _quiet(directory: Path, environment: dict[str, str], *command: str) -> asyncio.subprocess.Process:
     null = asyncio.subprocess.DEVNULL
     return await asyncio.create_subprocess_exec(*command, cwd=directory, env=environment, stdout=null, stderr=null)
-
-
-async def _ready(url: str, process: asyncio.subprocess.Process, started: float) -> float:
-    async with aiohttp.ClientSession() as session:
-        while time.perf_counter() - started < READY_SECONDS:
-            if process.returncode is not None:
-                raise PeerUnavailableError(f"restate-server ended with {process.returncode}")
-            try:
-                async with session.get(url) as answer:
-                    if answer.status == 200:
-                        return time.perf_counter() - started
-            except aiohttp.ClientError:
-                pass
-            await asyncio.sleep(0.01)
-    raise PeerUnavailableError("restate-server was not ready in time")
 
 
 async def _register(session: aiohttp.ClientSession, admin: int, service: int) -> None:
