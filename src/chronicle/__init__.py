@@ -1,0 +1,1 @@
+"""Chronicle: a directory that remembers every version of every file. Knows nothing of Podium."""
