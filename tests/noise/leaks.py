@@ -38,6 +38,13 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+own_places: list[str] = []
+"""Further directories whose mounts are this process's (pytest's base directory)."""
+
+_shared_place = tempfile.gettempdir() + "/"
+"""Where all test processes have their directories."""
+
+
 def take() -> Held:
     """What this process holds now."""
     return Held(_processes(), _descriptors(), _threads(), _mounts(), _files())
@@ -95,8 +102,15 @@ def _threads() -> dict[str, str]:
 
 
 def _mounts() -> dict[str, str]:
+    """Mounts by id, without those below the temporary directories of test processes that run beside this one."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return {line.split()[0]: line.split()[4] for line in lines}
+    places = {line.split()[0]: line.split()[4] for line in lines}
+    return {number: place for number, place in places.items() if not _is_of_another(place)}
+
+
+def _is_of_another(place: str) -> bool:
+    own = (tempfile.gettempdir() + "/", *(f"{root}/" for root in own_places))
+    return place.startswith(_shared_place) and not place.startswith(own)
 
 
 def _files() -> dict[str, str]:

@@ -66,6 +66,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Takes the account before the body, with all fixtures in place."""
+    if not leaks.own_places:
+        leaks.own_places.append(str(item.config._tmp_path_factory.getbasetemp()))  # type: ignore[attr-defined]
     item.stash[_before] = leaks.take()
     return (yield)
 
