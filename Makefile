@@ -28,6 +28,7 @@ check: lint ## linters, types, layers, sizes and unit tests: the fast loop
 	@$(PY) -m pytest tests/unit -q -n $(WORKERS) --dist=loadfile
 
 test: setup ## linters and the whole suite
+	@bash tools/install_test_programs.sh
 	@bash tools/lint.sh
 	@$(PY) -m pytest tests -n $(WORKERS) --dist=loadfile
 

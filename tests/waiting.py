@@ -3,6 +3,8 @@
 import asyncio
 import inspect
 import socket
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -25,6 +27,16 @@ async def wait_until(
         if loop.time() >= end:
             raise TimeoutError(f"not within {timeout} s: {what or condition}")
         await asyncio.sleep(POLL_SECONDS)
+
+
+def until(condition: Callable[[], object], timeout: float = 10.0, what: str = "") -> None:
+    """`wait_until` for tests without a loop."""
+    end = time.monotonic() + timeout
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() >= end:
+            raise TimeoutError(f"not within {timeout} s: {what or condition}")
+        pause.wait(POLL_SECONDS)
 
 
 def free_port() -> int:
