@@ -90,11 +90,12 @@ def open_database(
     application_id: int,
     migrations: Sequence[Migration],
     synchronous: Synchronous = "NORMAL",
+    attaching: bool = False,
 ) -> sqlite3.Connection:
     """Opens `path` (made when missing, its directory must exist), brought to the newest schema.
 
     The connection is in autocommit mode (use `transaction`), in WAL mode, and may be used from any one thread at a time.
-    `application_id` is a number from 1 to 2**31 - 1 of the caller's own.
+    `application_id` is a number from 1 to 2**31 - 1 of the caller's own. `attaching`: `ATTACH` takes URIs.
 
     Raises:
         DatabaseTooNewError: its schema is newer than the last of `migrations`; nothing was changed.
@@ -102,7 +103,10 @@ def open_database(
         DatabaseDamagedError: it is no database.
         sqlite3.OperationalError: it can't be opened, or stayed locked for `BUSY_TIMEOUT_MS`.
     """
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False)
+    name = path.absolute().as_uri() if attaching else path
+    connection = sqlite3.connect(
+        name, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False, uri=attaching
+    )
     try:
         version = _checked_version(connection, path, application_id, len(migrations))
         connection.execute("PRAGMA journal_mode = WAL").close()

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 SEED = int(os.environ.get("PODIUM_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 ROUNDS = int(os.environ.get("PODIUM_FAULT_ROUNDS", "30"))
 POINTS = [f"{name}.{when}" for name in ("state", "messages", "logs", "snapshot") for when in ("commit", "committed")]
+POINTS += [f"{name}.seal.{when}" for name in ("state", "messages") for when in ("drafted", "linked", "renamed")]
 
 
 def _start(directory: Path, *arguments: object) -> subprocess.Popen[bytes]:

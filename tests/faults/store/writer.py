@@ -81,6 +81,8 @@ def main(directory: str, seed: str, point: str = "", time: str = "0") -> None:
         _tell("committed", store.head_seq, store.state_version)
         if store.maintenance_due:
             store.maintenance()
+        if lots.random() < 0.05:
+            store.seal()
 
 
 if __name__ == "__main__":

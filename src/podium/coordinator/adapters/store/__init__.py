@@ -12,10 +12,12 @@ from podium.coordinator.adapters.store.errors import (
     StoreTooNewError,
     StoreUnavailableError,
 )
+from podium.coordinator.adapters.store.moments import Moment
 from podium.coordinator.adapters.store.records import (
     CheckpointRow,
     InboxRow,
     InboxState,
+    MomentRow,
     RequestRow,
     StateRow,
     StoreOptions,
@@ -29,6 +31,8 @@ __all__ = [
     "CheckpointRow",
     "InboxRow",
     "InboxState",
+    "Moment",
+    "MomentRow",
     "RequestRow",
     "StateRow",
     "StoreBusyError",

@@ -23,37 +23,34 @@ from podium.coordinator.adapters.store.database import (
     open_file,
 )
 from podium.coordinator.adapters.store.errors import (
+    StoreBusyError,
     StoreClosedError,
     StoreConflictError,
     StoreError,
 )
+from podium.coordinator.adapters.store.folding import folded
 from podium.coordinator.adapters.store.journal import Journal
 from podium.coordinator.adapters.store.logbook import Logbook
+from podium.coordinator.adapters.store.reads import StoreReads
 from podium.coordinator.adapters.store.records import (
-    CheckpointRow,
-    InboxRow,
-    RequestRow,
-    StateRow,
     StoreOptions,
 )
 from podium.coordinator.adapters.store.recovery import recover, refuse_orphaned_messages, refuse_orphaned_state
-from podium.coordinator.adapters.store.states import PACK_FROM_BYTES, read_state
+from podium.coordinator.adapters.store.sealing import Cut, begin_fork, seal
+from podium.coordinator.adapters.store.states import PACK_FROM_BYTES, read_schema
 from podium.coordinator.adapters.store.validation import validate_files
-from podium.wire.envelope import EventRow
-from podium.wire.rest import ConversationMessage, LogRecord, TurnUsage
 
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_BATCHES: Final = 64
 """How often a store looks at the size of its write-ahead logs: a look is three system calls."""
 
-_UNPACKED: Final = "SELECT count(*) FROM snapshot WHERE codec = 'json' AND kind = 'given' AND size >= ?"
-_TAIL: Final = (
-    "SELECT coalesce(sum(length(ops)), 0) FROM delta WHERE version > (SELECT coalesce(max(version), 0) FROM snapshot)"
-)
+_UNPACKED: Final = "SELECT count(*) FROM main.snapshot WHERE codec = 'json' AND kind = 'given' AND size >= ?"
+_TAIL: Final = "SELECT coalesce(sum(length(ops)), 0) FROM delta WHERE version > ?"
+_SNAPSHOT: Final = "SELECT version FROM snapshot ORDER BY version DESC LIMIT 1"
 
 
-class AgentStore:
+class AgentStore(StoreReads):
     """One agent's databases. All calls but `maintenance` and `close` belong to one thread (the event loop's)."""
 
     def __init__(
@@ -79,8 +76,8 @@ class AgentStore:
         self._upkeep = threading.Lock()
         self._batches = 0
         self._logs_long = self._any_log_long()
-        self._snapshot_version: int = self._state.value("SELECT coalesce(max(version), 0) FROM snapshot")
-        self._tail_bytes: int = self._state.value(_TAIL)
+        self._snapshot_version: int = (self._state.row(_SNAPSHOT) or (0,))[0]
+        self._tail_bytes: int = self._state.value(_TAIL, (self._snapshot_version,))
         self._unpacked = bool(self._state.value(_UNPACKED, (PACK_FROM_BYTES,)))
         self.lost_log_records = 0
         """Log records that could not be written since the store was opened."""
@@ -179,6 +176,8 @@ class AgentStore:
                 self._unsettled = False
                 self._heads = batch.heads
                 fault("messages.committed")
+                if batch.turned:
+                    self._journal.reload()
         except BaseException:  # also a cancelled or interrupted caller must find heads that are true
             with suppress(StoreError):  # then it stays unsettled, and the next batch tries again before anything else
                 self._settle()
@@ -220,6 +219,62 @@ class AgentStore:
         self._batches += 1
         if self._batches % LOOK_EVERY_BATCHES == 0:
             self._logs_long = self._any_log_long()
+
+    # ── moments ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def seal(self) -> None:
+        """Closes what is written so far for good, so that forks may share it. Takes a few syncs to disk; less when
+        `checkpoint_files` was called just before. A long chain of sealed files is folded first.
+
+        Raises:
+            StoreBusyError: upkeep runs, a rewind is not complete, or another process has a file open; try again.
+            StoreError: a file can't be written; the store goes on as it was.
+        """
+        if self._batch is not None or self.moments.pending() is not None or not self._upkeep.acquire(blocking=False):
+            raise StoreBusyError("messages", "it is being written")
+        try:
+            for kind, cut in ((STATE, self._heads.version), (MESSAGES, self._heads.seq)):
+                self._seal(kind, cut)
+        finally:
+            self._upkeep.release()
+
+    def _seal(self, kind: Kind, cut: int) -> None:
+        database = self._files[kind]
+        if cut == database.cut:
+            return
+        directory = database.path.parent
+        chain = folded(kind, directory, database.chain)
+        try:
+            database = seal(database, cut, chain, self._options.fault)
+        except StoreError:
+            self._use(kind, open_file(kind, directory.parent))
+            raise
+        self._use(kind, database)
+        for left in directory.glob("segment-*.db"):
+            if left.name not in {segment.file for segment in database.chain}:
+                left.unlink()  # folded, or left by a crash; whoever has it open may go on reading
+
+    def _use(self, kind: Kind, database: Database) -> None:
+        self._files[kind].close()
+        self._files[kind] = database
+        self._state, self._messages = self._files[STATE], self._files[MESSAGES]
+        self._journal = Journal(self._messages)
+
+    def fork(self, target: Path, agent_id: str, seq: int, version: int) -> None:
+        """Makes the databases of another agent in `target` as these were at event `seq` and state `version`, both sealed.
+        Links and two small files, whatever these hold.
+
+        Raises:
+            StoreError: a file can't be made, or what is asked for is not sealed.
+        """
+        schema = read_schema(self._state, version)
+        chains = {kind: self._files[kind].chain for kind in (STATE, MESSAGES)}
+        directory = self._messages.path.parent.parent
+        begin_fork(directory, chains, target, agent_id, Cut(seq, version, schema))
+
+    def is_sealed(self, seq: int, version: int) -> bool:
+        """Whether everything up to event `seq` and state `version` lies in sealed files."""
+        return seq <= self._messages.cut and version <= self._state.cut
 
     # ── upkeep ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -279,96 +334,3 @@ class AgentStore:
 
     def _any_log_long(self) -> bool:
         return any(database.log_bytes() > self._options.wal_max_bytes for database in self._files.values())
-
-    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def state(self, version: int | None = None) -> StateRow:
-        """The state now, or at an older version; version 0 is the empty object.
-
-        Raises:
-            StoreConflictError: there is no such version.
-            StoreError: it can't be read or rebuilt.
-        """
-        wanted = self._heads.version if version is None else version
-        if not 0 <= wanted <= self._heads.version:
-            raise StoreConflictError(
-                "state",
-                f"there is no version {wanted}; the newest is {self._heads.version}",
-            )
-        return read_state(self._state, wanted)
-
-    def events(self, after: int, limit: int, upto: int | None = None) -> list[EventRow]:
-        """At most `limit` events above seq `after`, not above `upto`, in order."""
-        return self._journal.events(after, limit, upto)
-
-    def turn_events(self, turn_id: str) -> list[EventRow]:
-        """All events of a turn, in order, earlier attempts included."""
-        return self._journal.turn_events(turn_id)
-
-    def usage_of(self, turn_id: str) -> TurnUsage:
-        """Sum of the turn's `usage.update` events."""
-        return self._journal.usage_of(turn_id)
-
-    def conversation(self, limit: int, *, after: int = 0, before: int | None = None) -> list[ConversationMessage]:
-        """Messages and answers, oldest first: the first `limit` above seq `after`, or, with `before`, the last below it."""
-        return self._journal.conversation(limit, after=after, before=before)
-
-    def inbox_open(self) -> list[InboxRow]:
-        """Messages queued or running, in the order they were accepted."""
-        return self._journal.inbox_open()
-
-    def inbox(self, message_id: str) -> InboxRow | None:
-        """A message by its id."""
-        return self._journal.inbox(message_id)
-
-    def turn(self, turn_id: str) -> InboxRow | None:
-        """The message a turn works on."""
-        return self._journal.turn(turn_id)
-
-    def command(self, command_id: str) -> bytes | None:
-        """The answer a command got within the last 24 hours."""
-        return self._journal.command(command_id, self._clock.now_ms())
-
-    def requests(self, status: str | None = None, limit: int = 100, *, after: int = 0) -> list[RequestRow]:
-        """At most `limit` requests asked after event `after` (the cursor), in order; `status` open, resolved or None."""
-        return self._journal.requests(status, limit, after)
-
-    def open_requests(self) -> list[RequestRow]:
-        """Every request that waits, in order."""
-        return self._journal.open_requests()
-
-    def request(self, request_id: str) -> RequestRow | None:
-        """A request by its id."""
-        return self._journal.request(request_id)
-
-    def checkpoints(self, limit: int = 100, *, after: int = 0) -> list[CheckpointRow]:
-        """At most `limit` checkpoints past position `after` (the cursor), in the order turns ended."""
-        return self._journal.checkpoints(limit, after)
-
-    def checkpoint(self, turn_id: str) -> CheckpointRow | None:
-        """Where a turn ended."""
-        return self._journal.checkpoint(turn_id)
-
-    def logs(
-        self,
-        level: str | None = None,
-        limit: int = 100,
-        *,
-        offset: int = 0,
-        after_id: int = 0,
-    ) -> list[LogRecord]:
-        """At most `limit` log records of `level` or worse with an id above `after_id`, oldest first."""
-        return self._logbook.records(level, limit, offset=offset, after_id=after_id)
-
-    def count_logs(self, level: str | None = None) -> int:
-        """How many log records of `level` or worse there are."""
-        return self._logbook.count(level)
-
-    def last_log_lines(self, count: int) -> list[str]:
-        """The last log messages, oldest first."""
-        return self._logbook.last_lines(count)
-
-    @property
-    def log_used_bytes(self) -> int:
-        """What the log takes on disk."""
-        return self._logbook.used_bytes()

@@ -12,39 +12,49 @@ from podium.coordinator.adapters.store.errors import StoreConflictError
 from podium.coordinator.adapters.store.records import (
     SEVERITIES,
     InboxRow,
+    MomentRow,
     RequestRow,
     TurnOutcome,
 )
 from podium.wire.envelope import EventRow
 from podium.wire.events import Outcome
 
-_EVENT: Final = "INSERT INTO event (seq, type, content, instance_id, turn_id, ts) VALUES (?, ?, ?, ?, ?, ?)"
-_DELTA: Final = "INSERT INTO delta (version, turn_id, ts, ops) VALUES (?, ?, ?, ?)"
-_GIVEN: Final = "INSERT INTO snapshot (version, schema, kind, codec, size, data) VALUES (?, ?, 'given', 'json', ?, ?)"
+_EVENT: Final = "INSERT INTO main.event (seq, type, content, instance_id, turn_id, ts) VALUES (?, ?, ?, ?, ?, ?)"
+_DELTA: Final = "INSERT INTO main.delta (version, turn_id, ts, ops) VALUES (?, ?, ?, ?)"
+_GIVEN: Final = (
+    "INSERT INTO main.snapshot (version, schema, kind, codec, size, data) VALUES (?, ?, 'given', 'json', ?, ?)"
+)
 _MARK: Final = "UPDATE mark SET state_version = ?, state_schema = ?"
 _LOG: Final = "INSERT INTO log (ts, severity, source, module, turn_id, message, fields) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ACCEPT: Final = (
-    "INSERT INTO inbox (accepted_seq, message_id, turn_id, command_id, state, attempt, on_busy, content, origin, "
+    "INSERT INTO main.inbox (accepted_seq, message_id, turn_id, command_id, state, attempt, on_busy, content, origin, "
     "accepted_at) VALUES (?, ?, ?, ?, 'queued', 0, ?, ?, ?, ?)"
 )
 _START: Final = (
-    "UPDATE inbox SET state = 'running', attempt = ?, started_at = ? "
+    "UPDATE main.inbox SET state = 'running', attempt = ?, started_at = ? "
     "WHERE message_id = ? AND state IN ('queued', 'running') AND attempt < ?"
 )
 _FINISH: Final = (
-    "UPDATE inbox SET state = ?, stop_reason = ?, finished_at = ? "
+    "UPDATE main.inbox SET state = ?, stop_reason = ?, finished_at = ? "
     "WHERE message_id = ? AND state IN ('queued', 'running')"
 )
-_COMMAND: Final = "INSERT OR REPLACE INTO command (command_id, answer, ts) VALUES (?, ?, ?)"
+_COMMAND: Final = "INSERT OR REPLACE INTO main.command (command_id, answer, ts) VALUES (?, ?, ?)"
 _OPEN: Final = (
-    "INSERT INTO request (request_id, kind, turn_id, seq, content, created_at, expires_at, status) "
+    "INSERT INTO main.request (request_id, kind, turn_id, seq, content, created_at, expires_at, status) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, 'open')"
 )
 _RESOLVE: Final = (
-    "UPDATE request SET status = 'resolved', outcome = ?, option_id = ?, answers = ?, resolved_by = ?, "
+    "UPDATE main.request SET status = 'resolved', outcome = ?, option_id = ?, answers = ?, resolved_by = ?, "
     "resolved_at = ?, resolved_seq = ? WHERE request_id = ? AND status = 'open'"
 )
-_CHECKPOINT: Final = "INSERT INTO checkpoint (turn_id, seq, state_version, iteration, ts) VALUES (?, ?, ?, ?, ?)"
+_CHECKPOINT: Final = (
+    "INSERT INTO main.checkpoint (position, turn_id, seq, state_version, iteration, ts) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_MOMENT: Final = (
+    "INSERT INTO main.moment (seq, kind, to_seq, state_version, iteration, before_version, before_iteration, pending, ts) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_ARRIVED: Final = "UPDATE main.moment SET pending = 0 WHERE seq = ? AND pending = 1"
 
 
 class Heads(NamedTuple):
@@ -76,6 +86,7 @@ class Batch:
         "messages",
         "state",
         "state_bytes",
+        "turned",
     )
 
     def __init__(
@@ -95,6 +106,7 @@ class Batch:
         self.state_bytes = 0
         self.given_version = 0
         self.given_bytes = 0
+        self.turned = False
         self._clock = clock
         self._commit = commit
         self._discard = discard
@@ -250,8 +262,21 @@ class Batch:
 
     def checkpoint(self, turn_id: str, seq: int, state_version: int, iteration: int) -> None:
         """The turn ended here."""
-        values = (turn_id, seq, state_version, iteration, self._clock.now_ms())
+        values = (seq, turn_id, seq, state_version, iteration, self._clock.now_ms())
         self.messages.append(Change(_CHECKPOINT, (values,)))
+
+    def turn_back(self, row: MomentRow) -> None:
+        """The agent goes on from another moment. Its event, number `row.seq`, belongs into the same batch."""
+        values = (
+            row.seq, row.kind, row.to_seq, row.state_version, row.iteration, row.before_version, row.before_iteration,
+            int(row.pending), self._clock.now_ms(),
+        )  # fmt: skip
+        self.messages.append(Change(_MOMENT, (values,)))
+        self.turned = True
+
+    def files_arrived(self, seq: int) -> None:
+        """All files of the rewind at event `seq` are back."""
+        self.messages.append(Change(_ARRIVED, ((seq,),), f"the rewind at event {seq} is unknown or complete"))
 
     def message_changes(self) -> list[Change]:
         """What goes into messages.db, with the mark when the state changed."""

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from podium.base.sqlite import DatabaseFileError, open_database, read_migrations
+from podium.coordinator.adapters.store import segments
 from podium.coordinator.adapters.store.errors import (
     StoreConflictError,
     StoreError,
     store_error,
 )
 
-_FILE_MODE: Final = 0o600
+FILE_MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
 
 _FORMAT_VERSIONS: Final = slice(18, 20)
@@ -59,6 +60,13 @@ class Database:
         self.name = kind.name
         self.path = path
         self._connection = connection
+        self.chain = segments.chain_of(connection)
+        segments.attach(connection, kind.name, path.parent, self.chain)
+
+    @property
+    def cut(self) -> int:
+        """Newest number that lies in sealed files; 0 when there are none."""
+        return self.chain[-1].cut if self.chain else 0
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows a query gives.
@@ -116,7 +124,7 @@ class Database:
         Raises:
             StoreError: the file can't be written.
         """
-        busy, frames, moved = self.rows(f"PRAGMA wal_checkpoint({mode})")[0]
+        busy, frames, moved = self.rows(f"PRAGMA main.wal_checkpoint({mode})")[0]
         return not busy and bool(frames == moved)
 
     def restart_log(self) -> None:
@@ -173,10 +181,11 @@ def connect(kind: Kind, path: Path) -> Database:
             application_id=kind.application_id,
             migrations=read_migrations(kind.package),
             synchronous="NORMAL",
+            attaching=True,
         )
     except (sqlite3.Error, DatabaseFileError, OSError) as error:
         raise store_error(kind.name, error) from error
-    database = Database(kind, path, connection)
+    database = _opened(kind, path, connection)
     try:
         # Checkpoints (and their fsync) happen in a worker thread, never inside a commit on the event loop.
         database.rows("PRAGMA wal_autocheckpoint = 0")
@@ -201,10 +210,28 @@ def read_only(kind: Kind, agent_directory: Path) -> Database:
     try:
         path.stat()
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        connection.execute("BEGIN")
     except (sqlite3.Error, OSError) as error:
         raise store_error(kind.name, error) from error
-    return Database(kind, path, connection)
+    database = _opened(kind, path, connection)
+    try:
+        database.rows("BEGIN")
+    except StoreError:
+        database.close()
+        raise
+    return database
+
+
+def _opened(kind: Kind, path: Path, connection: sqlite3.Connection) -> Database:
+    """The database with its sealed files.
+
+    Raises:
+        StoreError: one of them is missing or can't be read; the connection is closed.
+    """
+    try:
+        return Database(kind, path, connection)
+    except (sqlite3.Error, OSError) as error:
+        connection.close()
+        raise store_error(kind.name, error) from error
 
 
 def _begin_log(database: Database) -> None:
@@ -224,26 +251,42 @@ def _size(path: Path) -> int:
 
 def _place(kind: Kind, path: Path) -> None:
     """Puts a copy of the template at `path`, whole or not at all. A log left without its file belongs to nothing."""
-    path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+    make_directory(path.parent)
     for suffix in ("-wal", "-shm"):
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     with open(descriptor, "wb") as file:
         file.write(template(kind))
     draft.rename(path)
 
 
+def make_directory(directory: Path) -> None:
+    """A directory of databases, for the coordinator alone."""
+    directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+
+
 @cache
 def template(kind: Kind) -> bytes:
     """The bytes of an empty, fully migrated database in WAL mode; made once per process, in memory."""
+    return as_wal(blank(kind))
+
+
+def as_wal(image: bytes) -> bytes:
+    """The bytes of a database that was made in memory, in WAL mode."""
+    changed = bytearray(image)
+    changed[_FORMAT_VERSIONS] = _WAL_FORMAT
+    return bytes(changed)
+
+
+@cache
+def blank(kind: Kind) -> bytes:
+    """The same as a database in memory can take it, not in WAL mode."""
     connection = open_database(
         Path(":memory:"), application_id=kind.application_id, migrations=read_migrations(kind.package)
     )
     try:
-        image = bytearray(connection.serialize())
+        return connection.serialize()
     finally:
         connection.close()
-    image[_FORMAT_VERSIONS] = _WAL_FORMAT
-    return bytes(image)

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from podium.coordinator.adapters.store.database import Database
+from podium.coordinator.adapters.store.moments import Moments
 from podium.coordinator.adapters.store.records import (
     CheckpointRow,
     InboxRow,
@@ -27,7 +28,7 @@ _REQUESTS: Final = (
 _CHECKPOINTS: Final = "SELECT position, turn_id, seq, state_version, iteration, ts FROM checkpoint WHERE "
 _SPOKEN: Final = "type IN ('message.user', 'stream_end')"  # word for word that of the index `event_of_conversation`
 _STARTED: Final = (
-    "SELECT content FROM event WHERE turn_id = ? AND turn_id <> '' AND type = 'stream_start' AND seq < ? "
+    "SELECT content, seq FROM event WHERE turn_id = ? AND turn_id <> '' AND type = 'stream_start' AND seq < ? "
     "ORDER BY seq DESC LIMIT 1"
 )
 
@@ -37,6 +38,13 @@ class Journal:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._shown: list[tuple[int, int | None]] = []
+        self.moments = Moments(database)
+        self.reload()
+
+    def reload(self) -> None:
+        """The agent was taken back: another part of the journal is its conversation."""
+        self._shown = self.moments.shown()
 
     def events(self, after: int, limit: int, upto: int | None = None) -> list[EventRow]:
         """At most `limit` events with a number above `after` and not above `upto`, in order."""
@@ -61,14 +69,17 @@ class Journal:
 
     def conversation(self, limit: int, *, after: int = 0, before: int | None = None) -> list[ConversationMessage]:
         """Messages and answers, oldest first: the first `limit` above seq `after`, or, with `before`, the last below it."""
-        if before is None:
-            rows = self._events(f"{_SPOKEN} AND seq > ? ORDER BY seq LIMIT ?", (after, limit))
-        else:
-            rows = self._events(
-                f"{_SPOKEN} AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-                (after, before, limit),
-            )[::-1]
-        return [self._spoken(row) for row in rows]
+        rows: list[EventRow] = []
+        for low, high in self._shown if before is None else reversed(self._shown):
+            if len(rows) < limit and (high is None or high > after) and (before is None or low + 1 < before):
+                rows += self._spoken_within(
+                    max(low, after), _least(high, before), limit - len(rows), before is not None
+                )
+        return [self._spoken(row) for row in (rows if before is None else rows[::-1])]
+
+    def _spoken_within(self, after: int, upto: int, limit: int, newest_first: bool) -> list[EventRow]:
+        order = "DESC" if newest_first else "ASC"
+        return self._events(f"{_SPOKEN} AND seq > ? AND seq <= ? ORDER BY seq {order} LIMIT ?", (after, upto, limit))
 
     def inbox_open(self) -> list[InboxRow]:
         """Messages queued or running, in the order they were accepted."""
@@ -159,6 +170,12 @@ class Journal:
         return str(content.get("message_id", ""))
 
 
+def _least(high: int | None, before: int | None) -> int:
+    """The last event of a range that has an end, must lie before an event, or neither."""
+    bounds = [_LAST, *([high] if high is not None else []), *([before - 1] if before is not None else [])]
+    return min(bounds)
+
+
 def _request(row: tuple[Any, ...]) -> RequestRow:
     values: list[Any] = [*row]
     if values[10] is not None:
@@ -166,4 +183,5 @@ def _request(row: tuple[Any, ...]) -> RequestRow:
     return RequestRow(*values)
 
 
+_LAST: Final = 2**63 - 1
 _USAGE: Final = msgspec.json.Decoder(TurnUsage)

@@ -98,6 +98,21 @@ class CheckpointRow(msgspec.Struct, frozen=True):
     ts: int
 
 
+class MomentRow(msgspec.Struct, frozen=True):
+    """Event `seq` took the agent back (`rewind`) to event `to_seq`, or began it (`fork`). `state_version` and `iteration`
+    are what holds from here on, `before_…` what held just before. `pending`: its files are not all back yet."""
+
+    seq: int
+    kind: Literal["rewind", "fork"]
+    to_seq: int
+    state_version: int
+    iteration: int
+    before_version: int
+    before_iteration: int
+    pending: bool = False
+    ts: int = 0
+
+
 class StateRow(NamedTuple):
     """The state at a version. `schema` is None before any state was written; `data` is a JSON object."""
 

@@ -8,6 +8,7 @@ from podium.coordinator.adapters.store.batch import Heads
 from podium.coordinator.adapters.store.database import MESSAGES, STATE, Change, Database
 from podium.coordinator.adapters.store.errors import StoreDamagedError
 from podium.coordinator.adapters.store.records import no_fault
+from podium.coordinator.adapters.store.states import read_schema
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +16,6 @@ _FIRST_MARK: Final = (
     "INSERT INTO mark (only, agent_id, first_seq, state_version, state_schema) VALUES (1, ?, 1, 0, NULL)"
 )
 _SET_MARK: Final = "UPDATE mark SET state_version = ?, state_schema = ?"
-_SCHEMA_AT: Final = "SELECT schema FROM snapshot WHERE version <= ? ORDER BY version DESC LIMIT 1"
 
 
 def refuse_orphaned_messages(agent_directory: Path) -> None:
@@ -36,7 +36,7 @@ def refuse_orphaned_state(state: Database, agent_directory: Path) -> None:
     Raises:
         StoreDamagedError: so it is.
     """
-    if not (agent_directory / MESSAGES.path).exists() and state.value("SELECT count(*) FROM delta"):
+    if not (agent_directory / MESSAGES.path).exists() and state.value("SELECT EXISTS (SELECT 1 FROM delta)"):
         raise StoreDamagedError(MESSAGES.name, f"{MESSAGES.path} is missing beside {STATE.path}")
 
 
@@ -57,7 +57,7 @@ def recover(state: Database, messages: Database, agent_id: str) -> Heads:
     owner, version, schema = found
     if owner != agent_id:
         raise StoreDamagedError("messages", f"belongs to agent {owner}, not {agent_id}")
-    newest: int = state.value("SELECT coalesce(max(version), 0) FROM delta")
+    newest: int = state.value("SELECT coalesce(max(version), ?) FROM main.delta", (state.cut,))
     if newest > version:
         forget_above(state, version)
     elif newest < version:
@@ -65,10 +65,9 @@ def recover(state: Database, messages: Database, agent_id: str) -> Heads:
             "state_behind_journal",
             extra={"agent_id": agent_id, "marked": version, "found": newest},
         )
-        below = state.row(_SCHEMA_AT, (newest,))
-        version, schema = newest, None if below is None else below[0]
+        version, schema = newest, read_schema(state, newest)
         messages.write([Change(_SET_MARK, ((version, schema),))], no_fault)
-    seq: int = messages.value("SELECT coalesce(max(seq), 0) FROM event")
+    seq: int = messages.value("SELECT coalesce(max(seq), ?) FROM main.event", (messages.cut,))
     return Heads(seq, version, schema)
 
 
@@ -80,8 +79,8 @@ def forget_above(state: Database, version: int) -> None:
     """
     state.write(
         [
-            Change("DELETE FROM delta WHERE version > ?", ((version,),)),
-            Change("DELETE FROM snapshot WHERE version > ?", ((version,),)),
+            Change("DELETE FROM main.delta WHERE version > ?", ((version,),)),
+            Change("DELETE FROM main.snapshot WHERE version > ?", ((version,),)),
         ],
         no_fault,
     )

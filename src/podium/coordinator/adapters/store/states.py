@@ -26,7 +26,7 @@ _READ_AT_ONCE: Final = 1024
 _NEAREST: Final = "SELECT version, schema, codec, data FROM snapshot WHERE version <= ? ORDER BY version DESC LIMIT 1"
 _DELTAS: Final = "SELECT version, ops FROM delta WHERE version > ? AND version <= ? ORDER BY version LIMIT ?"
 _DERIVED: Final = (
-    "INSERT INTO snapshot (version, schema, kind, codec, size, data) VALUES (?, ?, 'derived', ?, ?, ?) "
+    "INSERT INTO main.snapshot (version, schema, kind, codec, size, data) VALUES (?, ?, 'derived', ?, ?, ?) "
     "ON CONFLICT (version) DO NOTHING"
 )
 
@@ -52,6 +52,18 @@ def read_state(database: Database, version: int) -> StateRow:
     if reached != version:
         raise StoreDamagedError("state", f"the change to version {reached + 1} is missing")
     return StateRow(version, base.schema, msgspec.json.encode(document))
+
+
+def read_schema(database: Database, version: int) -> int | None:
+    """The schema of the state at `version`; None before any state.
+
+    Raises:
+        StoreError: it can't be read.
+    """
+    found = database.row(
+        "SELECT schema, version FROM snapshot WHERE version <= ? ORDER BY version DESC LIMIT 1", (version,)
+    )
+    return None if found is None else found[0]
 
 
 def decode_document(data: bytes) -> Any:

@@ -36,7 +36,9 @@ HARD_WAIT_MS: Final = 20
 """How long such a checkpoint waits for readers of other processes: commits of the event loop wait as long."""
 
 Fault = Callable[[str], None]
-_OLD_COMMANDS: Final = "SELECT position FROM (SELECT position, ts FROM command ORDER BY position LIMIT ?) WHERE ts <= ?"
+_OLD_COMMANDS: Final = (
+    "SELECT position FROM (SELECT position, ts FROM main.command ORDER BY position LIMIT ?) WHERE ts <= ?"
+)
 
 
 def take_snapshot(database: Database, version: int, fault: Fault) -> None:
@@ -49,14 +51,15 @@ def take_snapshot(database: Database, version: int, fault: Fault) -> None:
         "SELECT version, kind FROM snapshot WHERE version <= ? ORDER BY version",
         (version,),
     )
-    derived = [row[0] for row in rows if row[1] == "derived"]
-    given = [row[0] for row in rows if row[1] == "given"]
+    own = {row[0] for row in database.rows("SELECT version FROM main.snapshot")}
+    derived = [row[0] for row in rows if row[1] == "derived" and row[0] in own]
+    given = [row[0] for row in rows if row[1] == "given" or row[0] not in own]  # of a sealed file nothing is removed
     change = snapshot_change(read_state(database, version))
     gone = superfluous([*derived, version], given)
     changes = [
         change,
         Change(
-            "DELETE FROM snapshot WHERE version = ? AND kind = 'derived'",
+            "DELETE FROM main.snapshot WHERE version = ? AND kind = 'derived'",
             [(v,) for v in gone],
         ),
     ]
@@ -72,19 +75,19 @@ def pack_given(database: Database) -> None:
         StoreError: the file can't be read or written.
     """
     rows = database.rows(
-        "SELECT version FROM snapshot WHERE codec = ? AND kind = 'given' AND size >= ?",
+        "SELECT version FROM main.snapshot WHERE codec = ? AND kind = 'given' AND size >= ?",
         (PLAIN, PACK_FROM_BYTES),
     )
     for (version,) in rows:
         found = database.row(
-            "SELECT data FROM snapshot WHERE version = ? AND codec = ?",
+            "SELECT data FROM main.snapshot WHERE version = ? AND codec = ?",
             (version, PLAIN),
         )
         if found is None:
             continue
         codec, data = pack(found[0])
         if codec == PACKED:
-            update = "UPDATE snapshot SET codec = ?, data = ? WHERE version = ? AND codec = ?"
+            update = "UPDATE main.snapshot SET codec = ?, data = ? WHERE version = ? AND codec = ?"
             database.write([Change(update, ((codec, data, version, PLAIN),))], _quiet)
 
 
@@ -95,7 +98,7 @@ def forget_commands(database: Database, now_ms: int) -> None:
         StoreError: the file can't be read or written.
     """
     while old := database.rows(_OLD_COMMANDS, (FORGET_COMMANDS_AT_ONCE, now_ms - COMMAND_MEMORY_MS)):
-        database.write([Change("DELETE FROM command WHERE position = ?", old)], _quiet)
+        database.write([Change("DELETE FROM main.command WHERE position = ?", old)], _quiet)
 
 
 def cap_log(database: Database, max_bytes: int) -> None:
