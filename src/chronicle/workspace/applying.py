@@ -1,0 +1,144 @@
+"""Putting and removing through a directory that shows the workspace: the mount point, or the working tree when nobody serves it.
+
+Every path is walked name by name and no symbolic link is followed, so that nothing outside can be reached, whatever others
+do to the tree meanwhile.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from chronicle.model.errors import FileNotFoundInHistoryError, InvalidPathError
+from chronicle.model.paths import MAGIC, name_of, parent_of
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW_FILE_MODE: Final = 0o644
+NEW_DIRECTORY_MODE: Final = 0o755
+_PIECE: Final = 1024 * 1024
+
+
+@contextlib.contextmanager
+def directory(root: Path, path: bytes, *, make: bool = False) -> Iterator[int]:
+    """A descriptor of the directory at `path` below `root`, made with its parents when `make`.
+
+    Raises:
+        InvalidPathError: a component is a symbolic link or no directory.
+        FileNotFoundInHistoryError: a component is not there.
+    """
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in path.split(b"/") if path else ():
+            below = _step(here, name, path, make=make)
+            os.close(here)
+            here = below
+        yield here
+    finally:
+        os.close(here)
+
+
+def _step(here: int, name: bytes, path: bytes, *, make: bool) -> int:
+    if make:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, NEW_DIRECTORY_MODE, dir_fd=here)
+            _give(name, here, os.fstat(here))
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=here)
+    except FileNotFoundError:
+        raise FileNotFoundInHistoryError(path, None) from None
+    except OSError as error:
+        raise InvalidPathError(path, f"{name.decode(errors='replace')} is not a directory") from error
+
+
+def _give(name: bytes, here: int, parent: os.stat_result) -> None:
+    """What root makes belongs to whom the directory belongs, as if they had made it."""
+    if os.geteuid() == 0 and (parent.st_uid, parent.st_gid) != (0, 0):
+        os.chown(name, parent.st_uid, parent.st_gid, dir_fd=here, follow_symlinks=False)
+
+
+def put(root: Path, path: bytes, source: int, mode: int | None) -> None:
+    """Writes what descriptor `source` reads from offset 0 to `path`, in place, making parent directories.
+
+    `mode` has permission bits; None keeps those there are. What is at `path` must be a regular file or nothing.
+
+    Raises:
+        InvalidPathError: something else is there, or a parent is no directory.
+        OSError: the disk refuses.
+    """
+    if not path:
+        raise InvalidPathError(path, "it is the workspace itself")
+    with directory(root, parent_of(path), make=True) as parent:
+        target = _open_for_writing(parent, path, mode)
+        try:
+            before = os.fstat(target)
+            _copy(source, target)
+            if mode is not None and stat.S_IMODE(before.st_mode) != mode:
+                os.fchmod(target, mode)
+        finally:
+            os.close(target)
+
+
+def _open_for_writing(parent: int, path: bytes, mode: int | None) -> int:
+    name = name_of(path)
+    try:
+        there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        made = os.open(name, _FILE, NEW_FILE_MODE if mode is None else mode, dir_fd=parent)
+        _give(name, parent, os.fstat(parent))
+        return made
+    if not stat.S_ISREG(there.st_mode):
+        raise InvalidPathError(path, "what is there is not a regular file")
+    return os.open(name, _FILE | os.O_TRUNC, dir_fd=parent)
+
+
+def _copy(source: int, target: int) -> None:
+    position = 0
+    while piece := os.pread(source, _PIECE, position):
+        position += len(piece)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(target, rest) :]
+
+
+def remove(root: Path, path: bytes) -> None:
+    """Removes what is at `path`; a directory goes with all it holds.
+
+    Raises:
+        FileNotFoundInHistoryError: nothing is there.
+    """
+    if not path:
+        raise InvalidPathError(path, "it is the workspace itself")
+    with directory(root, parent_of(path)) as parent:
+        name = name_of(path)
+        try:
+            there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except FileNotFoundError:
+            raise FileNotFoundInHistoryError(path, None) from None
+        if stat.S_ISDIR(there.st_mode):
+            shutil.rmtree(name, dir_fd=parent)
+        else:
+            os.unlink(name, dir_fd=parent)
+
+
+def paths_below(root: Path, path: bytes) -> Iterator[bytes]:
+    """`path` and everything below it in the tree, parents first."""
+    yield path
+    top = os.fsencode(root)
+    stack = [path]
+    while stack:
+        here = stack.pop()
+        try:
+            found = list(os.scandir(os.path.join(top, here) if here else top))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for entry in found:
+            if not here and entry.name == MAGIC:
+                continue
+            below = here + b"/" + entry.name if here else entry.name
+            yield below
+            if entry.is_dir(follow_symlinks=False):
+                stack.append(below)

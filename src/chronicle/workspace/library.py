@@ -1,0 +1,403 @@
+"""`chronicle.Workspace`: everything a program does with a versioned directory, mounted or not."""
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from chronicle.control.messages import HolderStatus, Restored
+from chronicle.layout import Durability, Layout, Retention, Settings
+from chronicle.model.errors import (
+    FileNotFoundInHistoryError,
+    InvalidInputError,
+    IterationNotFoundError,
+    NotFoundError,
+    VersionDroppedError,
+)
+from chronicle.model.findings import Finding
+from chronicle.model.iterations import Checkpoint, Difference, Entry, Iteration, Version
+from chronicle.model.paths import workspace_path
+from chronicle.store.history import History
+from chronicle.store.pool import Pool
+from chronicle.workspace import collecting, erasing, forking, places, verifying
+from chronicle.workspace.following import Watch
+from chronicle.workspace.status import Status, status_of
+from chronicle.workspace.texts import unified
+from chronicle.workspace.writing import Writing
+
+BARRIER_SECONDS = 30.0
+"""How long `barrier` waits unless it is told."""
+
+RESTORE_SECONDS = 3600.0
+"""How long a restore may take: it writes what differs, which can be a whole tree."""
+
+PathLike = str | bytes
+
+
+class Workspace:
+    """A directory that remembers every version of every file.
+
+    Reading needs neither the mount nor a lock, and sees everything that is recorded; `barrier()` waits until everything that
+    happened is. Writing goes to the process that serves the workspace, when one does, else it is done here under the lock.
+    Thread-safe. Use it in `with`, or `close()` it.
+
+    Paths are relative to the workspace, as str or bytes (a str stands for bytes as `os.fsencode` has it); answers have bytes.
+    A *moment* is the number of an iteration: the tree as it was when that had happened. None is now; 0 is before everything.
+    """
+
+    def __init__(self, layout: Layout, settings: Settings, history: History, pool: Pool) -> None:
+        """Use `open` or `create`."""
+        self._layout = layout
+        self._settings = settings
+        self._history = history
+        self._pool = pool
+        self._writing = Writing(layout, settings, history, pool)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, place: Path | str, *, create: bool = False) -> "Workspace":
+        """Opens the workspace at `place`: its own directory, where it is mounted, or any path inside either.
+
+        Args:
+            place: where.
+            create: make a workspace with default settings when `place` is none; `place` is then its own directory.
+
+        Raises:
+            WorkspaceNotFoundError: there is none.
+            DamagedError: its settings or its history can't be read.
+        """
+        try:
+            root = places.find(place).root
+        except NotFoundError:
+            if not create:
+                raise
+            return cls.create(place)
+        layout = Layout(root)
+        settings = layout.read_settings()
+        history = History.open(layout.history)
+        try:
+            pool = Pool.open(layout.pool(settings))
+        except BaseException:
+            history.close()
+            raise
+        return cls(layout, settings, history, pool)
+
+    @classmethod
+    def create(
+        cls,
+        root: Path | str,
+        *,
+        pool: Path | str | None = None,
+        exclude: tuple[str, ...] = (),
+        durability: Durability = "queued",
+        quota_bytes: int | None = None,
+        retention: Retention | None = None,
+        workspace_id: str | None = None,
+    ) -> "Workspace":
+        """Makes a new, empty workspace and opens it.
+
+        Args:
+            root: its own directory; missing, or empty.
+            pool: directory of the contents, shared with other workspaces of the same owner; None: its own, inside `root`.
+            exclude: gitignore patterns of paths that work and have no history.
+            durability: `sync`: a change is on disk in the history before the call that ended it returns.
+            quota_bytes: how much the tree may hold; None: as much as the disk has.
+            retention: which moments stay readable; None: all.
+            workspace_id: a name that is unique in the pool; None: one is made up.
+
+        Raises:
+            InvalidInputError: `root` is a workspace already, or holds something else.
+        """
+        settings = Settings(
+            workspace_id=workspace_id or secrets.token_hex(8),
+            pool="pool" if pool is None else os.path.abspath(pool),
+            exclude=exclude,
+            durability=durability,
+            quota_bytes=quota_bytes,
+            retention=retention or Retention(),
+            created_at=time.time_ns() // 1_000_000,
+        )
+        return cls.open(forking.make(Path(os.path.abspath(root)), settings))
+
+    # --- what it is
+
+    @property
+    def root(self) -> Path:
+        """The workspace's own directory."""
+        return self._layout.root
+
+    @property
+    def settings(self) -> Settings:
+        """What `workspace.json` said when it was opened."""
+        return self._settings
+
+    @property
+    def head(self) -> int:
+        """The number of the newest recorded iteration; 0 when nothing ever happened."""
+        return self._history.head
+
+    def status(self) -> Status:
+        """How it stands: mounted where, by what, how much history there is."""
+        return status_of(self._layout, self._settings, self._history, self._writing.holder_status())
+
+    # --- reading
+
+    def log(
+        self,
+        path: PathLike = b"",
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> list[Iteration]:
+        """Iterations of everything at or below `path`, with numbers over `after` and below `before`, at most `limit`."""
+        return self._history.log(
+            after=after, before=before, limit=limit, newest_first=newest_first, within=workspace_path(path)
+        )
+
+    def history(self, path: PathLike, *, before: int | None = None, limit: int = 100) -> list[Iteration]:
+        """Iterations of one path, newest first, through renames and through removal and return; [] when it never was."""
+        return self._history.history(workspace_path(path), before=before, limit=limit)
+
+    def version(self, path: PathLike, iteration: int | None = None) -> Version:
+        """What was at `path` at a moment.
+
+        Raises:
+            FileNotFoundInHistoryError: nothing.
+            IterationNotFoundError: the moment lies beyond head.
+        """
+        raw = workspace_path(path)
+        found = self._history.lookup(raw, self._moment(iteration))
+        if found is None:
+            raise FileNotFoundInHistoryError(raw, iteration)
+        return found
+
+    def read(self, path: PathLike, iteration: int | None = None) -> bytes:
+        """The content of a file at a moment, whole and verified; of a symbolic link, its target (it is not followed).
+
+        Raises:
+            FileNotFoundInHistoryError, IterationNotFoundError: as `version`.
+            InvalidInputError: it is a directory or a special file.
+            VersionDroppedError: the retention policy gave the content up.
+            DamagedError: what is stored is not what was written, and no other tier has it.
+        """
+        return b"".join(self.pieces(path, iteration))
+
+    def pieces(self, path: PathLike, iteration: int | None = None) -> Iterator[bytes]:
+        """As `read`, for contents too large to hold: in pieces, each verified before it is given out."""
+        found = self.version(path, iteration)
+        if found.type == "symlink":
+            return iter((found.target or b"",))
+        if found.type != "file" or found.digest is None:
+            raise InvalidInputError(f"{os.fsdecode(workspace_path(path))} is a {found.type}; only files have content")
+        return self._content(workspace_path(path), found, found.digest)
+
+    def _content(self, path: bytes, version: Version, digest: bytes) -> Iterator[bytes]:
+        try:
+            yield from self._pool.pieces(digest)
+        except NotFoundError as error:
+            if self._settings.retention.keeps_all:
+                raise
+            raise VersionDroppedError(path, version.iteration) from error
+
+    def entries(
+        self, path: PathLike = b"", at: int | None = None, *, after: PathLike = b"", limit: int | None = None
+    ) -> list[Entry]:
+        """What a directory held at a moment, sorted by name, with names after `after`, at most `limit`.
+
+        Raises:
+            FileNotFoundInHistoryError: nothing was there.
+            InvalidInputError: it was no directory.
+        """
+        raw = workspace_path(path)
+        if raw and self.version(raw, at).type != "directory":
+            raise InvalidInputError(f"{os.fsdecode(raw)} is not a directory")
+        return self._history.entries(raw, self._moment(at), after=os.fsencode(after), limit=limit)
+
+    def tree(self, at: int | None = None, path: PathLike = b"") -> Iterator[Entry]:
+        """Everything below `path` at a moment, parents before children, sorted."""
+        return self._history.walk(self._moment(at), workspace_path(path))
+
+    def diff(self, before: int, after: int | None = None, path: PathLike = b"") -> list[Difference]:
+        """What differs between two moments below `path`. Takes as long as there are changes between them, however large the tree."""
+        first, second = self._moment(before), self._moment(after)
+        return self._history.differences(
+            self.head if first is None else first, self.head if second is None else second, workspace_path(path)
+        )
+
+    def diff_text(self, before: int, after: int | None = None, path: PathLike = b"") -> Iterator[str]:
+        """The same as unified diff (`git apply` reads it), file by file; of contents that are no text it is said that they differ."""
+        for difference in self.diff(before, after, path):
+            yield unified(difference, lambda found: b"" if found.digest is None else self._pool.read(found.digest))
+
+    def checkpoints(self, *, newest_first: bool = True, limit: int = 100) -> list[Checkpoint]:
+        """Named moments."""
+        return self._history.checkpoints(newest_first=newest_first, limit=limit)
+
+    def moment(self, name: int | str) -> int:
+        """The moment a person means: a number, `head`, a checkpoint's label or turn.
+
+        Raises:
+            CheckpointNotFoundError: no checkpoint has this name.
+            IterationNotFoundError: the number lies beyond head.
+        """
+        if isinstance(name, str) and name == "head":
+            return self.head
+        number = int(name) if isinstance(name, int) or name.isdecimal() else self._history.checkpoint(name).iteration
+        return self._moment(number) or 0
+
+    def watch(self, after: int | None = None) -> Watch:
+        """A stream of the iterations after `after` (head when None), as they are recorded."""
+        return Watch(self._history, self._writing.holder, self.head if after is None else after)
+
+    def _moment(self, iteration: int | None) -> int | None:
+        if iteration is not None and not 0 <= iteration <= (head := self.head):
+            raise IterationNotFoundError(iteration, head)
+        return iteration
+
+    # --- writing
+
+    def barrier(self, timeout: float = BARRIER_SECONDS) -> int:
+        """Waits until all that happened before is on disk in the history. Returns head.
+
+        Raises:
+            TimeoutError: it was not, within `timeout` seconds.
+        """
+        return self._writing.barrier(timeout)
+
+    def put(
+        self,
+        path: PathLike,
+        data: bytes | None = None,
+        *,
+        source: Path | None = None,
+        mode: int | None = None,
+        if_hash: str | None = None,
+    ) -> Iteration:
+        """Writes a file, making its parent directories, and returns the iteration of its newest version.
+
+        Bytes equal to what is there make no new iteration; the one that made them is returned.
+
+        Args:
+            path: where.
+            data: the content; or
+            source: a file that has it.
+            mode: permission bits; None keeps what there is (0644 for a new file).
+            if_hash: write only when this (BLAKE3, hex) is what is there now; the empty string: only when nothing is.
+
+        Raises:
+            ChangedMeanwhileError: the precondition does not hold.
+            InvalidPathError: the path leads through a link, or something that is no regular file is there.
+            WorkspaceBusyError: another process holds the workspace and does not answer.
+        """
+        raw = workspace_path(path)
+        self._writing.put(raw, data if data is not None else source, mode, if_hash)
+        return self._history.history(raw, limit=1)[0]
+
+    def remove(self, path: PathLike, *, if_hash: str | None = None) -> int:
+        """Removes a file, or a directory with all it holds. Returns head.
+
+        Raises:
+            FileNotFoundInHistoryError: nothing is there.
+            ChangedMeanwhileError: as in `put`.
+        """
+        return self._writing.remove(workspace_path(path), if_hash)
+
+    def restore(self, iteration: int, path: PathLike = b"", *, timeout: float = RESTORE_SECONDS) -> Restored:
+        """Makes the tree, or what is at `path`, as it was at a moment. Writes only what differs; is recorded, so it can be undone.
+
+        Raises:
+            IterationNotFoundError: the moment lies beyond head.
+            VersionDroppedError: a content it needs was given up.
+        """
+        self._moment(iteration)
+        return self._writing.restore(iteration, workspace_path(path), timeout)
+
+    def checkpoint(self, label: str | None = None, turn_id: str | None = None) -> Checkpoint:
+        """Names the moment after all that happened before. A label that exists is given to the new moment too; the newest wins."""
+        return self._writing.checkpoint(label, turn_id)
+
+    def annotate(self, turn_id: str | None) -> None:
+        """Changes from now on, through the mount, carry this turn id, until the next call. None: none."""
+        self._writing.annotate(turn_id)
+
+    def fork(self, into: Path | str, iteration: int | None = None, *, workspace_id: str | None = None) -> "Workspace":
+        """Makes a new workspace that begins as this one was at a moment, and opens it. Takes as long whatever the size.
+
+        History up to there and contents are shared on disk; from then on neither notices the other.
+
+        Args:
+            into: the new workspace's own directory, on the same file system; missing, or empty.
+            iteration: the moment; None: now.
+            workspace_id: its id; None: one is made up.
+        """
+        self._moment(iteration)
+        target = Path(os.path.abspath(into))
+        forking.fork(
+            self._layout, self._settings, target, workspace_id, lambda history: self._writing.fork(history, iteration)
+        )
+        return Workspace.open(target)
+
+    # --- keeping it in order
+
+    def gc(
+        self,
+        *,
+        grace_s: float = collecting.GRACE_SECONDS,
+        dry_run: bool = False,
+        now: float | None = None,
+        progress: Callable[[str], None] | None = None,
+    ) -> collecting.Collected:
+        """Gives up contents that no workspace of the pool needs under its retention policy.
+
+        Args:
+            grace_s: contents used within so many seconds stay whatever the policies say.
+            dry_run: only tell.
+            now: the time, in seconds since 1970.
+            progress: told in words what is being done.
+        """
+        return collecting.collect(
+            self._pool, grace_s=grace_s, dry_run=dry_run, now=time.time() if now is None else now, progress=progress
+        )
+
+    def fsck(self) -> Iterator[Finding]:
+        """Checks contents, history and, when nobody writes, the tree. Nothing yielded: all is well."""
+        return verifying.verify(self._layout, self._settings, self._history, self._pool)
+
+    def erase(self) -> None:
+        """Removes the workspace with its history, for good, and closes it. Contents that others share stay for them.
+
+        Raises:
+            WorkspaceBusyError: it is mounted or being written.
+            InvalidInputError: other workspaces keep their contents inside this one.
+        """
+        self.close()
+        erasing.erase(self._layout, self._settings)
+
+    def close(self) -> None:
+        """Gives back what reading needed. Nothing that was written depends on it. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._writing.close()
+        self._history.close()
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def holder(self) -> HolderStatus | None:
+        """What the process that serves the workspace says; None when none does."""
+        return self._writing.holder_status()
