@@ -1,0 +1,1 @@
+"""The operations of the FUSE protocol, grouped by what they are about."""
