@@ -74,7 +74,9 @@ def _place(where: str) -> Iterator[Path]:
         yield Path(directory)
 
 
-def run(rounds: int, where: str, sides: list[str], *, files: int, large_mib: int) -> tuple[list[dict[str, Seconds]], dict[str, str]]:
+def run(
+    rounds: int, where: str, sides: list[str], *, files: int, large_mib: int
+) -> tuple[list[dict[str, Seconds]], dict[str, str]]:
     """Seconds by side and item for each round, and why sides were left out."""
     skipped: dict[str, str] = {}
     results: list[dict[str, Seconds]] = []
@@ -112,19 +114,33 @@ def _verdict(item: Item, value: float) -> str:
 def as_table(results: list[dict[str, Seconds]], sides: list[str]) -> str:
     """The ratios, one line for each workload."""
     others = [side for side in sides if side != HOST and any(side in result for result in results)]
-    lines = [f"| workload | {HOST} s | {' | '.join(others)} | must / aim | chronicle |", "| --- " * (len(others) + 4) + "|"]
+    lines = [
+        f"| workload | {HOST} s | {' | '.join(others)} | must / aim | chronicle |",
+        "| --- " * (len(others) + 4) + "|",
+    ]
     for item in ITEMS:
         base = median([result[HOST][item.name] for result in results if item.name in result.get(HOST, {})])
         cells = [f"{median(found):.2f}" if (found := ratios(results, side, item.name)) else "–" for side in others]
         ours = ratios(results, "chronicle", item.name)
         goal = f"{item.must:g} / {item.aim:g}" if item.must is not None else ""
-        lines.append(f"| {item.name} | {base:.3f} | {' | '.join(cells)} | {goal} | {_verdict(item, median(ours)) if ours else ''} |")
+        lines.append(
+            f"| {item.name} | {base:.3f} | {' | '.join(cells)} | {goal} | {_verdict(item, median(ours)) if ours else ''} |"
+        )
     return "\n".join(lines)
 
 
 def history_cost(results: list[dict[str, Seconds]]) -> list[Row]:
     """What history adds, over all workloads that change files."""
-    changing = {"write 1 GiB", "4 KiB random write", "create small files", "git clone", "cp -r", "npm ci", "compileall", "four writers"}
+    changing = {
+        "write 1 GiB",
+        "4 KiB random write",
+        "create small files",
+        "git clone",
+        "cp -r",
+        "npm ci",
+        "compileall",
+        "four writers",
+    }
     shares = []
     for result in results:
         with_it, without = result.get("chronicle", {}), result.get("without history", {})
@@ -149,7 +165,11 @@ def main() -> None:
     results, skipped = run(chosen.rounds, chosen.where, sides, files=chosen.files, large_mib=chosen.large_mib)
     print(f"\n## File system ({chosen.where}, {chosen.rounds} rounds, ratio to the host's own in the same round)\n")
     print(as_table(results, sides))
-    print(table("History", [*history_cost(results), *(Row(f"{side}: skipped", reason) for side, reason in skipped.items())]))
+    print(
+        table(
+            "History", [*history_cost(results), *(Row(f"{side}: skipped", reason) for side, reason in skipped.items())]
+        )
+    )
     if chosen.json:
         chosen.json.write_text(json.dumps({"machine": facts(), "results": results, "skipped": skipped}, indent=1))
 

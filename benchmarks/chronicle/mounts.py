@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -53,7 +52,9 @@ def loopback(*command: str, environment: dict[str, str] | None = None) -> FileSy
         backing.mkdir()
         mount.mkdir()
         filled = [part.replace("BACKING", str(backing)).replace("MOUNT", str(mount)) for part in command]
-        process = subprocess.Popen(filled, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
+        process = subprocess.Popen(
+            filled, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **(environment or {})}
+        )
         try:
             wait_for(lambda: is_mounted(mount), Path(command[-3] if len(command) > 2 else command[0]).name, process)
             yield mount
@@ -70,7 +71,10 @@ def loopback(*command: str, environment: dict[str, str] | None = None) -> FileSy
 
 def _unmount(mount: Path) -> None:
     for _ in range(50):
-        if not is_mounted(mount) or subprocess.run(["umount", str(mount)], capture_output=True, check=False).returncode == 0:
+        if (
+            not is_mounted(mount)
+            or subprocess.run(["umount", str(mount)], capture_output=True, check=False).returncode == 0
+        ):
             return
         time.sleep(0.1)
     subprocess.run(["umount", "-l", str(mount)], capture_output=True, check=False)
@@ -81,8 +85,13 @@ def overlay(scratch: Path) -> Iterator[Path]:
     """overlayfs, the kernel's own layered file system (no history, no FUSE)."""
     for name in ("lower", "upper", "work", "mount"):
         (scratch / name).mkdir()
-    options = ",".join(f"{option}={scratch / place}" for option, place in (("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work")))
-    mounted = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(scratch / "mount")], capture_output=True, check=False)
+    options = ",".join(
+        f"{option}={scratch / place}"
+        for option, place in (("lowerdir", "lower"), ("upperdir", "upper"), ("workdir", "work"))
+    )
+    mounted = subprocess.run(
+        ["mount", "-t", "overlay", "overlay", "-o", options, str(scratch / "mount")], capture_output=True, check=False
+    )
     if mounted.returncode != 0:
         raise PeerUnavailableError(f"overlayfs: {mounted.stderr.decode().strip()}")
     try:
@@ -140,7 +149,11 @@ def memory_disk(mebibytes: int = 8192) -> Iterator[Path]:
         mount.mkdir()
         with image.open("wb") as file:
             file.truncate(mebibytes << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(image)], check=True, capture_output=True)
+        subprocess.run(
+            ["mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(image)],
+            check=True,
+            capture_output=True,
+        )
         subprocess.run(["mount", "-o", "loop,noatime", str(image), str(mount)], check=True, capture_output=True)
         try:
             yield mount

@@ -59,7 +59,9 @@ def fill(root: Path, files: int, iterations: int) -> dict[str, float]:
             changes.append(Change("mkdir", _path(number).split(b"/")[0], at + number, mode=DIRECTORY | 0o755))
         which = number if number < files else lots.randrange(files)
         content = known[(number * 7 + which) % 1_000]
-        changes.append(Change("write", _path(which), at + number, mode=REGULAR | 0o644, size=content.size, digest=content.digest))
+        changes.append(
+            Change("write", _path(which), at + number, mode=REGULAR | 0o644, size=content.size, digest=content.digest)
+        )
         if len(changes) >= BATCH:
             flush()
     flush()
@@ -112,7 +114,9 @@ def ask(root: Path, files: int, scratch: Path) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for number in range(ROUNDS):
         command = [sys.executable, "-c", _ASK, str(root), str(files), str(scratch / f"fork{number}")]
-        said = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True, timeout=600).stdout
+        said = subprocess.run(
+            command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True, timeout=600
+        ).stdout
         for name, seconds in json.loads(said).items():
             found.setdefault(name, []).append(seconds)
     return found

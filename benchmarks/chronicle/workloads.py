@@ -59,7 +59,19 @@ class Materials:
         if "python" not in self._made:
             place = self.place / "python"
             source = Path(os.__file__).parent
-            for name in ("asyncio", "email", "json", "http", "unittest", "xml", "importlib", "logging", "lib2to3", "idlelib", "ctypes"):
+            for name in (
+                "asyncio",
+                "email",
+                "json",
+                "http",
+                "unittest",
+                "xml",
+                "importlib",
+                "logging",
+                "lib2to3",
+                "idlelib",
+                "ctypes",
+            ):
                 if (source / name).is_dir():
                     shutil.copytree(source / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
             for file in source.glob("*.py"):
@@ -85,11 +97,17 @@ def _node_project(place: Path, *, packages: int, files: int) -> Path:
         for file in range(files):
             (package / f"file{file}.js").write_text(f"module.exports = {file};\n" * (1 + file % 40))
         subprocess.run(
-            ["npm", "pack", "--silent", "--pack-destination", str(place)], cwd=package, check=True, capture_output=True, timeout=60
+            ["npm", "pack", "--silent", "--pack-destination", str(place)],
+            cwd=package,
+            check=True,
+            capture_output=True,
+            timeout=60,
         )
         dependencies[f"package{number}"] = f"file:package{number}-1.0.0.tgz"
     shutil.rmtree(place / "source")
-    (place / "package.json").write_text(json.dumps({"name": "project", "version": "1.0.0", "dependencies": dependencies}))
+    (place / "package.json").write_text(
+        json.dumps({"name": "project", "version": "1.0.0", "dependencies": dependencies})
+    )
     _npm(place, "install", "--package-lock-only")
     return place
 
@@ -158,13 +176,17 @@ def _random_calls(directory: Path, materials: Materials, flags: int, call: Calla
 
 def read_random(directory: Path, materials: Materials) -> float:
     """4 KiB reads at random places of 128 MiB."""
-    return _random_calls(directory, materials, os.O_RDONLY, lambda descriptor, offset: os.pread(descriptor, 4096, offset))
+    return _random_calls(
+        directory, materials, os.O_RDONLY, lambda descriptor, offset: os.pread(descriptor, 4096, offset)
+    )
 
 
 def write_random(directory: Path, materials: Materials) -> float:
     """4 KiB writes at random places of 128 MiB."""
     block = b"w" * 4096
-    return _random_calls(directory, materials, os.O_RDWR, lambda descriptor, offset: os.pwrite(descriptor, block, offset))
+    return _random_calls(
+        directory, materials, os.O_RDWR, lambda descriptor, offset: os.pwrite(descriptor, block, offset)
+    )
 
 
 def create_small(directory: Path, materials: Materials) -> float:
@@ -259,7 +281,10 @@ def four_writers(directory: Path, materials: Materials) -> float:
     count = str(materials.files // 5)
 
     def work() -> None:
-        writers = [subprocess.Popen([sys.executable, "-c", code, str(place), count], cwd=Path(__file__).parents[2]) for place in places]
+        writers = [
+            subprocess.Popen([sys.executable, "-c", code, str(place), count], cwd=Path(__file__).parents[2])
+            for place in places
+        ]
         for writer in writers:
             writer.wait(timeout=300)
 

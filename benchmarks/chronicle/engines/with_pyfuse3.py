@@ -31,7 +31,19 @@ def _attributes(facts: os.stat_result, number: int) -> Any:
     entry.st_ino = number
     entry.generation = 0
     entry.entry_timeout = entry.attr_timeout = SECONDS
-    for name in ("mode", "nlink", "uid", "gid", "rdev", "size", "blksize", "blocks", "atime_ns", "mtime_ns", "ctime_ns"):
+    for name in (
+        "mode",
+        "nlink",
+        "uid",
+        "gid",
+        "rdev",
+        "size",
+        "blksize",
+        "blocks",
+        "atime_ns",
+        "mtime_ns",
+        "ctime_ns",
+    ):
         setattr(entry, f"st_{name}", getattr(facts, f"st_{name}"))
     return entry
 
@@ -205,6 +217,8 @@ class Loopback(pyfuse3.Operations):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    pyfuse3.init(Loopback(os.path.abspath(sys.argv[1])), sys.argv[2], {*pyfuse3.default_options, "fsname=pyfuse3", "allow_other"})
+    pyfuse3.init(
+        Loopback(os.path.abspath(sys.argv[1])), sys.argv[2], {*pyfuse3.default_options, "fsname=pyfuse3", "allow_other"}
+    )
     trio.run(pyfuse3.main)
     pyfuse3.close(unmount=False)

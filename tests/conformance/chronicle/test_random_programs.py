@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.chronicle_mounts import Mounted
 
 from chronicle import Workspace
+from tests.chronicle_mounts import Mounted
 from tests.conformance.chronicle.programs import Author, Step, contents
 
 SEEDS = (
@@ -83,7 +83,7 @@ def test_every_moment_of_a_random_program_can_be_read_back(tmp_path: Path, make_
     for head, was in moments.items():
         assert remembered(mounted.workspace, head) == was, f"iteration {head}\n{run.told()}"
     mounted.unmount()
-    assert mounted.workspace.fsck() == []
+    assert list(mounted.workspace.fsck()) == []
     assert remembered(mounted.workspace, mounted.workspace.head) == contents(plain)
 
 
@@ -110,7 +110,7 @@ def test_a_burst_without_waiting_ends_in_the_same_tree_and_restores_to_where_it_
     mounted.workspace.restore(head)
     assert contents(mounted.directory) == contents(plain), run.told()
     mounted.unmount()
-    assert mounted.workspace.fsck() == []
+    assert list(mounted.workspace.fsck()) == []
 
 
 _WRITER = """
@@ -144,7 +144,7 @@ def test_four_writers_at_once_each_find_what_they_wrote(tmp_path: Path, make_mou
     whole = remembered(mounted.workspace, mounted.workspace.barrier())
     assert whole == contents(mounted.directory)
     mounted.unmount()
-    assert mounted.workspace.fsck() == []
+    assert list(mounted.workspace.fsck()) == []
 
 
 @pytest.mark.proves("CHR-EVERY-VERSION")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.chronicle_mounts import Mounted, mount_maker
 
 
@@ -14,4 +15,4 @@ def mounted(tmp_path: Path) -> Iterator[Mounted]:
         made = maker()
         yield made
         made.unmount()
-        assert made.workspace.fsck() == []
+        assert list(made.workspace.fsck()) == []

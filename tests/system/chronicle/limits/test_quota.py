@@ -1,0 +1,36 @@
+"""A workspace grows no larger than its quota, and says how much is left."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.chronicle_mounts import mount_maker
+
+MIB = 1 << 20
+
+
+def _fill(directory: Path) -> None:
+    for number in range(20):
+        (directory / f"file{number}").write_bytes(os.urandom(MIB))
+
+
+@pytest.mark.proves("CHR-QUOTA")
+def test_a_full_workspace_refuses_new_content_and_takes_it_again_after_a_removal(tmp_path: Path) -> None:
+    with mount_maker(tmp_path) as maker:
+        mounted = maker(quota_bytes=8 * MIB)
+        directory = mounted.directory
+        facts = os.statvfs(directory)
+        assert facts.f_blocks * facts.f_frsize == 8 * MIB
+        with pytest.raises(OSError) as refused:
+            _fill(directory)
+        assert refused.value.errno in {errno.ENOSPC, errno.EDQUOT}
+        used = sum(path.stat().st_size for path in directory.iterdir())
+        assert 6 * MIB <= used <= 10 * MIB
+        assert os.statvfs(directory).f_bavail * facts.f_frsize <= 2 * MIB
+        for path in directory.iterdir():
+            path.unlink()
+        (directory / "again").write_bytes(os.urandom(MIB))
+        mounted.workspace.barrier()
+        assert len(mounted.workspace.read(b"again")) == MIB
