@@ -1,0 +1,120 @@
+"""What differs between two moments, found from what happened between them and not from the size of the tree."""
+
+from collections.abc import Iterable, Iterator
+
+from chronicle.model.differences import same_content
+from chronicle.model.iterations import Difference, Version
+from chronicle.model.paths import is_within, joined, name_of
+from chronicle.store.history import reading
+from chronicle.store.history.schema import CODES
+from chronicle.store.history.segments import Chain
+
+_COLUMNS = "n, kind, node, parent, path, source_parent, source"
+_ALTERING = frozenset(CODES[kind] for kind in ("modify", "chmod", "xattr"))
+
+
+class Differ:
+    """Compares two moments, `before` and `after`; either may be the earlier one."""
+
+    def __init__(self, chain: Chain, before: int, after: int, within: bytes) -> None:
+        self._chain = chain
+        self._moments = (before, after)
+        self._within = within
+
+    def differences(self) -> list[Difference]:
+        """Every path within the directory that differs, sorted; what lies in a directory renamed since differs too."""
+        begin, end = sorted(self._moments)
+        if begin == end:
+            return []
+        sides = tuple(self._side(moment, begin, end) for moment in self._moments)
+        before, after = sides
+        for path in before.keys() | after.keys():
+            for side, moment in zip(sides, self._moments, strict=True):
+                if path not in side:
+                    version = self._lookup(path, moment)
+                    if version is not None:
+                        side[path] = version
+        found = []
+        for path in sorted(before.keys() | after.keys()):
+            old, new = before.get(path), after.get(path)
+            if old is None or new is None or not self._same(old, new):
+                found.append(Difference(path, old, new))
+        return found
+
+    def _side(self, moment: int, begin: int, end: int) -> dict[bytes, Version]:
+        """What was, at that moment, at the paths that anything between could have changed."""
+        if moment == 0:
+            return {}
+        if begin == 0:
+            return dict(self._everything(moment))
+        nodes, slots = self._touched(begin, end)
+        found: dict[bytes, Version] = {}
+        for parent, name in slots:
+            if self._chain.slot(parent, name, begin) != self._chain.slot(parent, name, end):
+                found.update(self._below_slot(parent, name, moment))
+        for node in nodes:
+            paths = [path for path in reading.names_of(self._chain, node, moment) if is_within(path, self._within)]
+            if paths:
+                version = reading.version_at(self._chain, node, moment)
+                found.update((path, version) for path in paths)
+        return found
+
+    def _touched(self, begin: int, end: int) -> tuple[set[int], set[tuple[int, bytes]]]:
+        nodes: set[int] = set()
+        slots: set[tuple[int, bytes]] = set()
+        for _, kind, node, parent, path, source_parent, source in self._chain.ascending(_COLUMNS, begin, end):
+            if kind in _ALTERING:
+                nodes.add(node)
+                continue
+            slots.add((parent, name_of(path)))
+            if source is not None and kind != CODES["link"]:
+                slots.add((source_parent, name_of(source)))
+        return nodes, slots
+
+    def _everything(self, moment: int) -> Iterator[tuple[bytes, Version]]:
+        version = self._lookup(self._within, moment)
+        if version is not None:
+            yield from self._subtree(self._within, version, moment)
+
+    def _below_slot(self, parent: int, name: bytes, moment: int) -> Iterator[tuple[bytes, Version]]:
+        node = self._chain.slot(parent, name, moment)
+        directory = None if node is None else reading.path_of_directory(self._chain, parent, moment)
+        if node is None or directory is None:
+            return
+        path = joined(directory, name)
+        if is_within(path, self._within):
+            yield from self._subtree(path, reading.version_at(self._chain, node, moment), moment)
+        elif is_within(self._within, path):
+            yield from self._everything(moment)
+
+    def _subtree(self, path: bytes, version: Version, moment: int) -> Iterator[tuple[bytes, Version]]:
+        if path:
+            yield path, version
+        if version.type == "directory":
+            for entry in reading.walk(self._chain, path, version.node, moment):
+                yield entry.path, entry.version
+
+    def _lookup(self, path: bytes, moment: int) -> Version | None:
+        node = reading.node_at(self._chain, path, moment)
+        return None if node is None else reading.version_at(self._chain, node, moment)
+
+    def _same(self, old: Version, new: Version) -> bool:
+        if not same_content(old, new):
+            return False
+        if old.node == new.node or old.type == "directory":
+            return True
+        # Another file with the same content: that differs only in which names are one file.
+        return self._names(old.node, 0) == self._names(new.node, 1)
+
+    def _names(self, node: int, side: int) -> list[bytes]:
+        return reading.names_of(self._chain, node, self._moments[side])
+
+
+def linked(chain: Chain, nodes: Iterable[int], at: int) -> dict[int, list[bytes]]:
+    """All names of those of the nodes that have several at that moment."""
+    found = {}
+    for node in set(nodes):
+        names = reading.names_of(chain, node, at)
+        if len(names) > 1:
+            found[node] = names
+    return found
