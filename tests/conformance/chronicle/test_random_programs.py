@@ -113,6 +113,26 @@ def test_a_burst_without_waiting_ends_in_the_same_tree_and_restores_to_where_it_
     assert list(mounted.workspace.fsck()) == []
 
 
+@pytest.mark.proves("CHR-FALLBACK")
+@pytest.mark.parametrize("seed", [2_000, 2_001])
+def test_a_watched_directory_has_the_tree_of_every_moment_it_was_waited_for(
+    tmp_path: Path, make_mount: MakeMount, seed: int
+) -> None:
+    mounted = make_mount(backend="watch")
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    run = Run(seed, plain, mounted)
+    moments: dict[int, Contents] = {}
+    for _ in range(8):
+        for _ in range(25):
+            run.step()
+        moments[mounted.workspace.barrier()] = contents(plain)
+    for head, was in moments.items():
+        assert remembered(mounted.workspace, head) == was, f"iteration {head}\n{run.told()}"
+    mounted.unmount()
+    assert list(mounted.workspace.fsck()) == []
+
+
 _WRITER = """
 import sys
 from tests.conformance.chronicle.programs import Author
