@@ -1,0 +1,236 @@
+"""What differs between the working tree and the newest recorded moment, as notes in an order that can be applied."""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from chronicle.layout import Layout
+from chronicle.model.changes import DIRECTORY, REGULAR, SYMLINK, TYPE_MASK, Change
+from chronicle.model.iterations import Version
+from chronicle.model.paths import joined
+from chronicle.recording.notes import ChangeNote, WroteNote
+from chronicle.store.history import History
+
+HOLLOW_XATTR: Final = "user.chronicle.hollow"
+"""Marks an entry that is as the history says and not here yet (`docs/internals/chronicle.md`, "Hollow entries")."""
+
+_OWN_XATTRS: Final = b"user.chronicle."
+_NO_XATTRS: Final = frozenset({errno.ENODATA, errno.ENOTSUP, errno.ENOENT, errno.EPERM, errno.EACCES, errno.ELOOP})
+
+Found = ChangeNote | WroteNote
+
+
+class Comparison:
+    """Compares a working tree with the head of a history. What is excluded or hollow is left alone.
+
+    A file counts as unchanged when type, size, modification time and mode are what the history has; otherwise its content
+    is noted, and the history decides whether the bytes are new.
+    """
+
+    def __init__(self, layout: Layout, history: History, excluded: Callable[[bytes, bool], bool]) -> None:
+        self._layout = layout
+        self._tree = os.fsencode(layout.tree)
+        self._history = history
+        self._excluded = excluded
+
+    def of(self, path: bytes, at: int, turn: str | None = None) -> Iterator[Found]:
+        """What differs at and below a path. `at` is when that was found, in milliseconds since 1970."""
+        return _Run(self._tree, self._history, self._excluded, at, turn, self._may_be_hollow()).of(path)
+
+    def _may_be_hollow(self) -> bool:
+        return (self._layout.root / "hollow").exists()
+
+
+class _Run:
+    """One comparison. New entries come after all that was known, so that a new name of a known file is seen as a link."""
+
+    def __init__(
+        self,
+        tree: bytes,
+        history: History,
+        excluded: Callable[[bytes, bool], bool],
+        at: int,
+        turn: str | None,
+        may_be_hollow: bool,
+    ) -> None:
+        self._tree = tree
+        self._history = history
+        self._excluded = excluded
+        self._at = at
+        self._turn = turn
+        self._may_be_hollow = may_be_hollow
+        self._linked: dict[int, bytes] = {}
+        self._added: list[tuple[bytes, os.stat_result]] = []
+
+    def of(self, path: bytes) -> Iterator[Found]:
+        yield from self._compare(path)
+        for added, seen in self._added:
+            yield from self._new(added, seen)
+
+    def _compare(self, path: bytes) -> Iterator[Found]:
+        if path:
+            known = self._history.lookup(path)
+            try:
+                seen = os.lstat(self._place(path))
+            except OSError:
+                seen = None
+            if self._excluded(path, seen is not None and stat.S_ISDIR(seen.st_mode)):
+                seen = None
+            yield from self._one(path, known, seen)
+            if known is None or seen is None or known.mode & seen.st_mode & TYPE_MASK != DIRECTORY:
+                return
+        if self._may_be_hollow and self._is_hollow(path):
+            return
+        pending = [path]
+        while pending:
+            yield from self._directory(pending.pop(), pending)
+
+    def _directory(self, path: bytes, pending: list[bytes]) -> Iterator[Found]:
+        known = {entry.name: entry for entry in self._history.entries(path)}
+        try:
+            listing = os.scandir(self._place(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return  # gone meanwhile: what took it away is noted
+        with listing:
+            for here in listing:
+                name = here.name
+                inside = path + b"/" + name if path else name
+                try:
+                    seen = here.stat(follow_symlinks=False)
+                except OSError:
+                    continue
+                entry = known.get(name)
+                is_directory = seen.st_mode & TYPE_MASK == DIRECTORY
+                if self._excluded(inside, is_directory):
+                    continue
+                known.pop(name, None)
+                version = None if entry is None else entry.version
+                yield from self._one(inside, version, seen)
+                if not is_directory or version is None or version.mode & TYPE_MASK != DIRECTORY:
+                    continue
+                if not (self._may_be_hollow and self._is_hollow(inside)):
+                    pending.append(inside)
+        for entry in known.values():
+            yield self._gone(entry.path)
+
+    def _one(self, path: bytes, known: Version | None, seen: os.stat_result | None) -> Iterator[Found]:
+        """What differs in one entry, without what is below it."""
+        if seen is None:
+            if known is not None:
+                yield self._gone(path)
+            return
+        if known is not None and (known.mode ^ seen.st_mode) & TYPE_MASK:
+            yield self._gone(path)
+            known = None
+        if known is None:
+            self._added.append((path, seen))
+            return
+        if seen.st_nlink > 1 and seen.st_mode & TYPE_MASK == REGULAR:
+            self._linked.setdefault(seen.st_ino, path)
+        if self._may_be_hollow and self._is_hollow(path):
+            return
+        yield from self._changed(path, known, seen)
+
+    def _changed(self, path: bytes, known: Version, seen: os.stat_result) -> Iterator[Found]:
+        kind = seen.st_mode & TYPE_MASK
+        if kind == REGULAR and (known.size != seen.st_size or known.mtime_ns != seen.st_mtime_ns):
+            yield self._wrote(path, seen)
+        if kind == SYMLINK:
+            target = os.readlink(self._place(path))
+            if target != known.target:
+                yield self._note(Change("symlink", path, self._at, seen.st_mode, seen.st_mtime_ns, target=target))
+            return
+        if known.mode != seen.st_mode:
+            yield self._note(Change("attributes", path, self._at, seen.st_mode, seen.st_mtime_ns))
+        xattrs = self._xattrs(path)
+        if xattrs != (known.xattrs or {}):
+            yield self._note(Change("xattr", path, self._at, seen.st_mode, seen.st_mtime_ns, xattrs=xattrs))
+
+    def _gone(self, path: bytes) -> Found:
+        """One deletion: with a directory goes what it held, which the history writes down one by one."""
+        return self._note(Change(kind="delete", path=path, at=self._at))
+
+    def _new(self, path: bytes, seen: os.stat_result) -> Iterator[Found]:
+        """Everything at and below a path of which the history knows nothing."""
+        pending = [(path, seen)]
+        while pending:
+            here, seen = pending.pop()
+            kind = seen.st_mode & TYPE_MASK
+            if kind == REGULAR:
+                first = self._linked.setdefault(seen.st_ino, here) if seen.st_nlink > 1 else here
+                if first == here:
+                    yield self._wrote(here, seen)
+                else:
+                    yield self._note(Change("link", here, self._at, seen.st_mode, seen.st_mtime_ns, source=first))
+                    continue
+            elif kind == DIRECTORY:
+                yield self._note(Change("mkdir", here, self._at, seen.st_mode, seen.st_mtime_ns))
+                pending.extend(reversed(self._listed(here)))
+            elif kind == SYMLINK:
+                try:
+                    target = os.readlink(self._place(here))
+                except OSError:
+                    continue
+                yield self._note(Change("symlink", here, self._at, seen.st_mode, seen.st_mtime_ns, target=target))
+                continue
+            else:
+                yield self._note(Change("special", here, self._at, seen.st_mode, seen.st_mtime_ns))
+            if xattrs := self._xattrs(here):
+                yield self._note(Change("xattr", here, self._at, seen.st_mode, seen.st_mtime_ns, xattrs=xattrs))
+
+    def _listed(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
+        found = []
+        try:
+            with os.scandir(self._place(path)) as listing:
+                for here in listing:
+                    inside = joined(path, here.name)
+                    try:
+                        seen = here.stat(follow_symlinks=False)
+                    except OSError:
+                        continue
+                    if not self._excluded(inside, stat.S_ISDIR(seen.st_mode)):
+                        found.append((inside, seen))
+        except OSError:
+            return found
+        return sorted(found, key=lambda pair: pair[0])
+
+    def _wrote(self, path: bytes, seen: os.stat_result) -> WroteNote:
+        return WroteNote(path, self._at, seen.st_mode, seen.st_mtime_ns, seen.st_ino, seen.st_size, self._turn)
+
+    def _note(self, change: Change) -> ChangeNote:
+        return ChangeNote(change, self._turn)
+
+    def _place(self, path: bytes) -> bytes:
+        return self._tree + b"/" + path if path else self._tree
+
+    def _is_hollow(self, path: bytes) -> bool:
+        try:
+            os.getxattr(self._place(path), HOLLOW_XATTR, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    def _xattrs(self, path: bytes) -> dict[bytes, bytes]:
+        return own_xattrs(self._place(path))
+
+
+def own_xattrs(place: bytes) -> dict[bytes, bytes]:
+    """The user's extended attributes of a file, without Chronicle's own; none where there can't be any."""
+    try:
+        names = os.listxattr(place, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in _NO_XATTRS:
+            return {}
+        raise
+    found: dict[bytes, bytes] = {}
+    for name in names:
+        raw = os.fsencode(name)
+        if not raw.startswith(b"user.") or raw.startswith(_OWN_XATTRS):
+            continue
+        try:
+            found[raw] = os.getxattr(place, name, follow_symlinks=False)
+        except OSError:
+            continue  # taken away meanwhile
+    return found

@@ -1,0 +1,214 @@
+"""What is noted and not recorded yet, in order: in memory for the recorder, and in the journal for the time after a crash."""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from chronicle.model.errors import StorageError
+from chronicle.model.iterations import Checkpoint
+from chronicle.recording.journal import Journal
+from chronicle.recording.notes import ChangeNote, CheckpointNote, RescanNote, WroteNote
+from chronicle.recording.tokens import Token
+
+_NEVER: Final = 1 << 62
+_ITEM_BYTES: Final = 512
+"""About what an item costs in memory; for the bound of the queue, not for accounting."""
+
+CUT_BYTES: Final = 1 << 20
+"""A journal larger than this is cut to what is not recorded yet."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds of a recorder.
+
+    `batch_items`, `batch_bytes` (of contents), `gather_s`: what ends the gathering of a batch after its first change.
+    `held`: contents held by descriptors; above it they are held by links in `pending/`. `queue_bytes`: journal and memory that
+    wait; `pending_bytes`: copies in `pending/`. Above either, who notes or settles waits up to `pressure_s`.
+    `retry_s`: pause between attempts while the disk is full.
+    """
+
+    batch_items: int = 256
+    batch_bytes: int = 8 << 20
+    gather_s: float = 0.05
+    held: int = 2000
+    queue_bytes: int = 64 << 20
+    pending_bytes: int = 1 << 30
+    pressure_s: float = 5.0
+    retry_s: float = 1.0
+
+
+class Item(NamedTuple):
+    """One thing to record. `end`: the journal's position behind it. Without a note it is somebody who waits."""
+
+    end: int
+    note: ChangeNote | WroteNote | CheckpointNote | RescanNote | None
+    token: Token | None = None
+    told: Callable[[Checkpoint], None] | None = None
+    waiting: Callable[[int], None] | None = None
+
+
+class Queue:
+    """Items in order. Any thread puts, one takes. `lock` also protects the journal's end."""
+
+    def __init__(self, journal: Journal, limits: Limits) -> None:
+        self.journal = journal
+        self.lock = threading.Lock()
+        self.items: deque[Item] = deque()
+        self.consumed = journal.first
+        self.missed = False
+        self.held = 0
+        self.copied = 0
+        self._limits = limits
+        self._bytes = 0
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._ring_at = _NEVER
+        self._urgent = False
+        self._moved = threading.Condition()
+        self._unwritten = 0
+
+    # Putting: what the mount's thread does.
+
+    def put(
+        self,
+        payload: bytes,
+        note: ChangeNote | WroteNote | CheckpointNote | RescanNote,
+        token: Token | None = None,
+        told: Callable[[Checkpoint], None] | None = None,
+    ) -> OSError | None:
+        """Writes the note into the journal and queues it. When the disk refuses, it is queued all the same; says why."""
+        refused: OSError | None = None
+        with self.lock:
+            try:
+                position = self.journal.append(payload)
+            except OSError as error:
+                refused = error
+                self._unwritten += 1
+                position = -self._unwritten
+            if token is not None:
+                token.position = position
+                self._bytes += token.size
+                self.held += token.fd >= 0
+            self.items.append(Item(self.journal.end, note, token, told))
+            if len(self.items) >= self._ring_at or self._bytes >= self._limits.batch_bytes or told is not None:
+                self._ring(urgent=told is not None)
+        return refused
+
+    def wait_for(self, waiting: Callable[[int], None]) -> None:
+        """Queues somebody who is told when everything before is recorded."""
+        with self.lock:
+            self.items.append(Item(self.journal.end, None, None, None, waiting))
+            self._ring(urgent=True)
+
+    def hurry(self) -> None:
+        """Lets the taker return now, with what there is."""
+        with self.lock:
+            self._ring(urgent=True)
+
+    def _ring(self, *, urgent: bool) -> None:
+        self._urgent = self._urgent or urgent
+        if self._ring_at != _NEVER:
+            self._ring_at = _NEVER
+            self._bell.release()
+
+    # Taking: what the recorder does.
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Returns when there is something to take, or `hurry` was called; at the latest after `timeout` seconds. No wake-ups."""
+        with self.lock:
+            if self._urgent or (self.items and timeout is None):
+                return
+            self._ring_at = 1 if timeout is None else self._limits.batch_items
+            if len(self.items) >= self._ring_at or self._bytes >= self._limits.batch_bytes:
+                self._ring_at = _NEVER
+                return
+        if self._bell.acquire(timeout=-1 if timeout is None else timeout):
+            return
+        with self.lock:
+            if self._ring_at == _NEVER:  # rung between the timeout and now
+                self._bell.acquire()
+            self._ring_at = _NEVER
+
+    def take(self) -> list[Item]:
+        """The next batch: up to the bounds; a rescan is always a batch of its own."""
+        batch: list[Item] = []
+        size = 0
+        with self.lock:
+            items = self.items
+            while items and len(batch) < self._limits.batch_items and size < self._limits.batch_bytes:
+                if isinstance(items[0].note, RescanNote) and batch:
+                    break
+                item = items.popleft()
+                batch.append(item)
+                if item.token is not None:
+                    size += item.token.size
+                    self._bytes -= item.token.size
+                if isinstance(item.note, RescanNote):
+                    break
+            if not items:
+                self._urgent = False
+        return batch
+
+    def recorded(self, position: int) -> None:
+        """Everything up to the position is in the history: the journal is cut when that is worth it, who waits is woken."""
+        with self.lock:
+            self.consumed = max(self.consumed, position)
+            if not self.items:
+                self.consumed = self.journal.end
+            journal = self.journal
+            if journal.size > CUT_BYTES and (journal.end - self.consumed) * 4 <= journal.size:
+                with contextlib.suppress(OSError):  # the disk is full: it stays longer than it need be
+                    journal.cut(self.consumed)
+        with self._moved:
+            self._moved.notify_all()
+
+    def settle_down(self) -> None:
+        """Empties the journal of what is recorded, whatever its size: at a stop."""
+        with self.lock:
+            if not self.items and self.journal.size:
+                self.journal.cut(self.journal.end)
+
+    # Bounds.
+
+    def let_go(self, token: Token) -> None:
+        """Closes the token's descriptor; again does nothing."""
+        with self.lock:
+            self.held -= token.fd >= 0
+            token.close()
+
+    def finish(self, token: Token) -> None:
+        """The token's content is recorded, or never will be."""
+        with self.lock:
+            token.done = True
+            self.held -= token.fd >= 0
+            if token.copied:
+                self.copied -= token.size
+            token.close()
+
+    @property
+    def pressed(self) -> bool:
+        """Whether more waits than should."""
+        waiting: int = self.journal.end - self.consumed + len(self.items) * _ITEM_BYTES
+        return waiting > self._limits.queue_bytes
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Waits until the condition holds after some batch; False when it doesn't within the time."""
+        self.hurry()
+        end = time.monotonic() + seconds
+        with self._moved:
+            while not condition():
+                left = end - time.monotonic()
+                if left <= 0:
+                    return False
+                self._moved.wait(left)
+        return True
+
+
+def overfull() -> StorageError:
+    """The error that says why recording falls behind."""
+    return StorageError("more changes wait to be recorded than may: the disk is too slow or full")
