@@ -68,8 +68,11 @@ class Run:
 
 @pytest.mark.proves("CHR-HISTORY-EXACT", "CHR-NO-GAPS", "CHR-FSCK-CLEAN")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_every_moment_of_a_random_program_can_be_read_back(tmp_path: Path, make_mount: MakeMount, seed: int) -> None:
-    mounted = make_mount()
+@pytest.mark.parametrize("passthrough", [True, False], ids=["passthrough", "through the daemon"])
+def test_every_moment_of_a_random_program_can_be_read_back(
+    tmp_path: Path, make_mount: MakeMount, seed: int, passthrough: bool
+) -> None:
+    mounted = make_mount(passthrough=passthrough)
     plain = tmp_path / "plain"
     plain.mkdir()
     run = Run(seed, plain, mounted)
