@@ -88,8 +88,7 @@ class Differ:
             yield from self._everything(moment)
 
     def _subtree(self, path: bytes, version: Version, moment: int) -> Iterator[tuple[bytes, Version]]:
-        if path:
-            yield path, version
+        yield path, version
         if version.type == "directory":
             for entry in reading.walk(self._chain, path, version.node, moment):
                 yield entry.path, entry.version
@@ -110,11 +109,11 @@ class Differ:
         return reading.names_of(self._chain, node, self._moments[side])
 
 
-def linked(chain: Chain, nodes: Iterable[int], at: int) -> dict[int, list[bytes]]:
-    """All names of those of the nodes that have several at that moment."""
+def linked(chain: Chain, nodes: Iterable[int], at: int, within: bytes) -> dict[int, list[bytes]]:
+    """All names in the directory of those of the nodes that have several there at that moment."""
     found = {}
     for node in set(nodes):
-        names = reading.names_of(chain, node, at)
+        names = [name for name in reading.names_of(chain, node, at) if is_within(name, within)]
         if len(names) > 1:
             found[node] = names
     return found

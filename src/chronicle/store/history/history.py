@@ -194,10 +194,10 @@ class History:
         chain, moment = self._moment(at)
         return reading.names_of(chain, node, moment)
 
-    def links(self, nodes: Iterable[int], at: int | None = None) -> dict[int, list[bytes]]:
-        """Of those of the nodes that have several names at that moment: all of them (what `restore_plan` asks for)."""
+    def links(self, nodes: Iterable[int], at: int | None = None, *, within: bytes = b"") -> dict[int, list[bytes]]:
+        """Of those of the nodes that have several names in the directory at that moment: all these (what `restore_plan` asks for)."""
         chain, moment = self._moment(at)
-        return linked(chain, nodes, moment)
+        return linked(chain, nodes, moment, within)
 
     def checkpoints(self, *, newest_first: bool = True, limit: int = 100) -> list[Checkpoint]:
         """Named moments, by number."""
