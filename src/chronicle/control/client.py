@@ -34,6 +34,10 @@ class NobodyThereError(ChronicleError):
     """Nobody listens at the socket, or who did ended before the request was sent: nothing was done."""
 
 
+class UnansweredError(StorageError):
+    """Who was asked ended before it answered: the request may have been carried out, or not."""
+
+
 class Connection:
     """One connection, used by one thread at a time."""
 
@@ -111,7 +115,7 @@ class Client:
 
         Raises:
             NobodyThereError: nobody listens; nothing was done.
-            StorageError: the other side ended before it answered; the request may have been carried out.
+            UnansweredError: the other side ended before it answered; the request may have been carried out.
             TimeoutError: no answer within `timeout` seconds.
             ChronicleError: what the other side answered.
         """
@@ -124,7 +128,7 @@ class Client:
             raise
         if received is None:
             connection.close()
-            raise StorageError(f"the process behind {self.path} ended before it answered")
+            raise UnansweredError(f"the process behind {self.path} ended before it answered")
         self._back(connection)
         if received.error is not None:
             raise error_of(received.error)

@@ -110,8 +110,7 @@ class HolderStatus(msgspec.Struct, frozen=True):
 class Mount(_Request, tag="mount", frozen=True):
     """Mounts a workspace. Answers with `Mounted` when it serves.
 
-    `backend` `auto`: FUSE when the host can, else `watch`. Both paths are absolute. `owner` (uid, gid): who shall own the root
-    of a new tree.
+    `backend` `auto`: FUSE when the host can, else `watch`. Both paths are absolute.
     """
 
     workspace: str

@@ -221,7 +221,9 @@ def own_directory(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True)
     there = directory.lstat()
     if there.st_uid != os.geteuid() or there.st_mode & 0o170022 != 0o040000:
-        raise NotSupportedError(f"{directory} is not a directory that only this user may write; remove it, or set XDG_RUNTIME_DIR")
+        raise NotSupportedError(
+            f"{directory} is not a directory that only this user may write; remove it, or set XDG_RUNTIME_DIR"
+        )
     if there.st_mode & 0o077:
         directory.chmod(0o700)
 

@@ -23,10 +23,12 @@ from chronicle.model.iterations import Checkpoint, Difference, Entry, Iteration,
 from chronicle.model.paths import workspace_path
 from chronicle.store.history import History
 from chronicle.store.pool import Pool
-from chronicle.workspace import collecting, erasing, forking, places, verifying
+from chronicle.workspace import erasing, forking, places, verifying
+from chronicle.workspace.collecting import GRACE_SECONDS, Collected, collect
 from chronicle.workspace.following import Watch
-from chronicle.workspace.status import Status, status_of
+from chronicle.workspace.status import Status, Usage, status_of, usage_of
 from chronicle.workspace.texts import unified
+from chronicle.workspace.tiers import open_pool
 from chronicle.workspace.writing import Writing
 
 BARRIER_SECONDS = 30.0
@@ -55,7 +57,7 @@ class Workspace:
         self._settings = settings
         self._history = history
         self._pool = pool
-        self._writing = Writing(layout, settings, history, pool)
+        self._writing = Writing(layout)
         self._lock = threading.Lock()
         self._closed = False
 
@@ -81,7 +83,7 @@ class Workspace:
         settings = layout.read_settings()
         history = History.open(layout.history)
         try:
-            pool = Pool.open(layout.pool(settings))
+            pool = open_pool(layout, settings)
         except BaseException:
             history.close()
             raise
@@ -144,6 +146,10 @@ class Workspace:
     def status(self) -> Status:
         """How it stands: mounted where, by what, how much history there is."""
         return status_of(self._layout, self._settings, self._history, self._writing.holder_status())
+
+    def usage(self) -> Usage:
+        """What it takes on disk; walks its files."""
+        return usage_of(self._layout, self._settings)
 
     # --- reading
 
@@ -349,11 +355,11 @@ class Workspace:
     def gc(
         self,
         *,
-        grace_s: float = collecting.GRACE_SECONDS,
+        grace_s: float = GRACE_SECONDS,
         dry_run: bool = False,
         now: float | None = None,
         progress: Callable[[str], None] | None = None,
-    ) -> collecting.Collected:
+    ) -> Collected:
         """Gives up contents that no workspace of the pool needs under its retention policy.
 
         Args:
@@ -362,7 +368,7 @@ class Workspace:
             now: the time, in seconds since 1970.
             progress: told in words what is being done.
         """
-        return collecting.collect(
+        return collect(
             self._pool, grace_s=grace_s, dry_run=dry_run, now=time.time() if now is None else now, progress=progress
         )
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from chronicle.layout import Layout
 from chronicle.model.errors import WorkspaceNotFoundError
 from chronicle.model.paths import MAGIC
+from chronicle.mount.device import mounts
 
 SOURCE_PREFIX: Final = "chronicle:"
 """What the source of a mount begins with; the workspace's directory follows."""
@@ -55,19 +56,8 @@ def _by_convention(directory: Path) -> Path | None:
 
 
 def _mounted() -> dict[str, Path]:
-    found = {}
-    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
-        if b" - fuse" not in line:
-            continue
-        before, _, after = line.partition(b" - ")
-        source = unescaped(after.split(b" ")[1])
-        if source.startswith(SOURCE_PREFIX):
-            found[unescaped(before.split(b" ")[4])] = Path(source.removeprefix(SOURCE_PREFIX))
-    return found
-
-
-def unescaped(field: bytes) -> str:
-    """A field of mountinfo as it was given: space, tab, newline and backslash are octal there (proc(5))."""
-    for escaped, raw in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-        field = field.replace(escaped, raw)
-    return os.fsdecode(field)
+    return {
+        str(found.mountpoint): Path(found.source.removeprefix(SOURCE_PREFIX))
+        for found in mounts()
+        if found.source.startswith(SOURCE_PREFIX)
+    }

@@ -1,0 +1,110 @@
+"""Writing under the lock while nobody serves the workspace: into the working tree, then recorded from there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chronicle.control.failures import ChangedMeanwhileError
+from chronicle.control.messages import Restored
+from chronicle.model.errors import StorageError
+from chronicle.model.iterations import Checkpoint
+from chronicle.model.paths import parent_of
+from chronicle.recording.reconcile import reconcile
+from chronicle.store.history import History
+from chronicle.workspace import applying, restoring
+from chronicle.workspace.writer import Writer
+
+RECORD_SECONDS = 60.0
+"""How long recording what was written may take."""
+
+
+def barrier(writer: Writer, timeout: float) -> int:
+    """Waits until what the last writer left behind is recorded. Returns head."""
+    return writer.recorder.barrier(timeout)
+
+
+def put(writer: Writer, path: bytes, source: Path, mode: int | None, if_hash: str | None) -> int:
+    """Writes a file from `source`. Returns head."""
+    writer.recorder.barrier(RECORD_SECONDS)
+    expect(writer.history, path, if_hash)
+    _populate(writer, parent_of(path))
+    with translated(path), open(source, "rb") as content:
+        applying.put(writer.layout.tree, path, content.fileno(), mode)
+    return _record(writer, path)
+
+
+def remove(writer: Writer, path: bytes, if_hash: str | None) -> int:
+    """Removes what is at `path`. Returns head."""
+    writer.recorder.barrier(RECORD_SECONDS)
+    expect(writer.history, path, if_hash)
+    _populate(writer, parent_of(path))
+    with translated(path):
+        applying.remove(writer.layout.tree, path)
+    return _record(writer, path)
+
+
+def restore(writer: Writer, iteration: int, path: bytes) -> Restored:
+    """Makes the tree, or what is at `path`, as it was."""
+    head = writer.recorder.barrier(RECORD_SECONDS)
+    writer.worktree.complete()
+    with translated(path):
+        touched = restoring.restore(writer.history, writer.pool, writer.layout.tree, head, iteration, path)
+    if touched:
+        reconcile(writer.layout, writer.history, writer.recorder, paths=touched)
+        head = writer.recorder.barrier(RECORD_SECONDS)
+    return Restored(head, touched)
+
+
+def checkpoint(writer: Writer, label: str | None, turn_id: str | None) -> Checkpoint:
+    """Names the moment after everything that is noted."""
+    made: list[Checkpoint] = []
+    writer.recorder.checkpoint(label=label, turn_id=turn_id, done=made.append)
+    writer.recorder.barrier(RECORD_SECONDS)
+    return made[0]
+
+
+def fork(writer: Writer, into: Path, at: int | None) -> int:
+    """Makes the history of a fork. Returns the moment it begins at."""
+    head = writer.recorder.barrier(RECORD_SECONDS)
+    moment = head if at is None else at
+    writer.history.fork(into, moment)
+    return moment
+
+
+def expect(history: History, path: bytes, if_hash: str | None) -> None:
+    """Raises ChangedMeanwhileError unless `path` has the content that the caller thinks. None: anything will do."""
+    if if_hash is None:
+        return
+    there = history.lookup(path)
+    actual = there.digest.hex() if there is not None and there.digest is not None else None
+    if if_hash != (actual or "") or (there is not None and actual is None):
+        raise ChangedMeanwhileError(path, if_hash, actual)
+
+
+@contextmanager
+def translated(path: bytes) -> Iterator[None]:
+    """What the disk refuses, as StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{os.fsdecode(path) or 'the workspace'}: {error.strerror or error}") from error
+
+
+def _populate(writer: Writer, directory: bytes) -> None:
+    """Makes the entries of the hollow directories on the way to `directory`, as far as they are there."""
+    if not writer.worktree.hollow:
+        return
+    here = b""
+    writer.worktree.populate(here)
+    for name in directory.split(b"/") if directory else ():
+        here = here + b"/" + name if here else name
+        place = os.path.join(os.fsencode(writer.layout.tree), here)
+        if os.path.islink(place) or not os.path.isdir(place):
+            return
+        writer.worktree.populate(here)
+
+
+def _record(writer: Writer, path: bytes) -> int:
+    reconcile(writer.layout, writer.history, writer.recorder, paths=[path])
+    return writer.recorder.barrier(RECORD_SECONDS)

@@ -1,0 +1,82 @@
+"""`chronicle fsck`: contents, history, what each says of the other, and the tree."""
+
+import os
+import time
+from collections.abc import Iterator
+
+from chronicle.layout import Layout, Settings
+from chronicle.model.errors import StorageError
+from chronicle.model.findings import Finding
+from chronicle.recording.comparing import Comparison
+from chronicle.recording.excluding import Excluded, matcher
+from chronicle.recording.notes import WroteNote
+from chronicle.store.history import History
+from chronicle.store.history.check import check as check_history
+from chronicle.store.pool import Pool
+from chronicle.store.pool.check import check as check_pool
+from chronicle.workspace.marks import Lock, read_mount, was_clean
+
+
+def verify(layout: Layout, settings: Settings, history: History, pool: Pool) -> Iterator[Finding]:
+    """Everything that is not as it should be. Reads every object. The tree is compared only when nobody writes it."""
+    yield from check_pool(pool)
+    yield from check_history(history)
+    yield from _references(settings, history, pool)
+    yield from _registration(layout, settings, pool)
+    yield from _leftovers(layout)
+    lock = None if read_mount(layout) is not None else Lock.try_take(layout)
+    if lock is None:
+        return
+    try:
+        yield from _tree(layout, settings, history)
+    finally:
+        lock.release()
+
+
+def _references(settings: Settings, history: History, pool: Pool) -> Iterator[Finding]:
+    """Kind `content-missing`: a version that has to be readable has no content in any tier."""
+    for digest in history.live_digests(settings.retention, int(time.time() * 1000)):
+        try:
+            there = pool.contains(digest)
+        except StorageError as error:
+            yield Finding("content-unreachable", digest.hex(), f"the remote tier can't be asked: {error}", "loss")
+            return
+        if not there:
+            yield Finding("content-missing", digest.hex(), "a version's content is in no tier", "loss")
+
+
+def _registration(layout: Layout, settings: Settings, pool: Pool) -> Iterator[Finding]:
+    """Kind `not-registered`: the pool does not know this workspace, so that a collection would take its contents."""
+    known = pool.users().get(settings.workspace_id)
+    if known is None or not known.exists() or not known.samefile(layout.root):
+        where = "nowhere" if known is None else str(known)
+        yield Finding(
+            "not-registered",
+            settings.workspace_id,
+            f"its pool believes it at {where}; open it with `chronicle fsck --repair`",
+        )
+
+
+def _leftovers(layout: Layout) -> Iterator[Finding]:
+    """Kinds `temporary-file` (of a program that died) and `mount-note` (of a supervisor that was killed)."""
+    for name in sorted(os.listdir(layout.root)):
+        if name.startswith((".incoming-", ".workspace-", ".mount.")):
+            yield Finding("temporary-file", name, "left by a program that died", "leftover")
+    if layout.mount_file.exists() and read_mount(layout) is None:
+        yield Finding("mount-note", str(layout.mount_file), "says it is mounted, and nobody keeps it so", "leftover")
+
+
+def _tree(layout: Layout, settings: Settings, history: History) -> Iterator[Finding]:
+    """Kind `tree-differs`: the last writer ended in order, and yet the tree is not what head says.
+
+    After an unclean end differences are expected: the next writer records them.
+    """
+    if not was_clean(layout):
+        return
+    excluded = Excluded(settings.exclude, matcher(settings.exclude))
+    for found in Comparison(layout, history, excluded).of(b"", time.time_ns() // 1_000_000):
+        path = found.path if isinstance(found, WroteNote) else found.change.path
+        what = "content" if isinstance(found, WroteNote) else found.change.kind
+        yield Finding(
+            "tree-differs", os.fsdecode(path), f"the tree differs from head ({what}); the next writer records it"
+        )
