@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
+from chronicle.store.faults import fault
 from chronicle.store.pool.bodies import Compressor
 from chronicle.store.pool.catalogue import LOOSE, PACKED, WAITING, Catalogue, failure, translated
 from chronicle.store.pool.chunking import Cutter, DescriptorSource, MemorySource, Source, read_exactly
@@ -104,6 +105,7 @@ class PoolBatch:
             return
         writing = self._writing
         now = int(writing.clock() * 1000)
+        fault("pool.written")
         with writing.catalogue.transaction(durable=self._durable) as writer:
             _insert(writer, self._arriving, now)
             for digest, arriving in self._arriving.items():
@@ -113,6 +115,8 @@ class PoolBatch:
                 replace(writer, writing.loose, digest, arriving, now=now, uploaded=WAITING)
             if self._durable:
                 self._make_durable(writer, now)
+            fault("pool.placed")
+        fault("pool.committed")
         self._forget()
 
     def discard(self) -> None:

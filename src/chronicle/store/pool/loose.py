@@ -105,6 +105,19 @@ class LooseFiles:
                 if status.st_mtime < now - ABANDONED_S:
                     yield entry.path, status.st_size
 
+    def unexpected(self, own: set[str]) -> Iterator[str]:
+        """Paths of files that are neither objects nor, at the top, among the pool's `own`."""
+        for name in os.listdir(self._directory):
+            path = f"{self._directory}/{name}"
+            if name in own:
+                continue
+            if len(name) != 2 or not _is_hex(name) or not os.path.isdir(path):
+                yield path
+                continue
+            for inner in os.listdir(path):
+                if _digest(inner) is None or not inner.startswith(name):
+                    yield f"{path}/{inner}"
+
 
 def discard(path: str) -> None:
     """Removes a file, if it is there."""
@@ -114,8 +127,9 @@ def discard(path: str) -> None:
         pass
 
 
+def _is_hex(name: str) -> bool:
+    return all(character in "0123456789abcdef" for character in name)
+
+
 def _digest(name: str) -> bytes | None:
-    try:
-        return bytes.fromhex(name) if len(name) == 64 and name == name.lower() else None
-    except ValueError:
-        return None
+    return bytes.fromhex(name) if len(name) == 64 and _is_hex(name) else None

@@ -2,7 +2,7 @@
 
 import binascii
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -21,7 +21,7 @@ Only the last chunk before a hole or the end may be below the minimum."""
 class ChunkName(msgspec.Struct, frozen=True):
     """One chunk: `hash` (BLAKE3, hex) of its `size` bytes, which lie at `offset` of the content."""
 
-    hash: str
+    hash: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
     offset: int
     size: int
 
@@ -73,7 +73,7 @@ def parse_manifest(digest: bytes, encoded: bytes) -> Manifest:
         raise DamagedError(f"manifest {digest.hex()}: {error}") from error
     at = 0
     for chunk in manifest.chunks:
-        if chunk.offset < at or not 0 < chunk.size <= CHUNK_MAXIMUM or len(chunk.hash) != 64:
+        if chunk.offset < at or not 0 < chunk.size <= CHUNK_MAXIMUM:
             raise DamagedError(f"manifest {digest.hex()}: its chunk at {chunk.offset} can't be there")
         at = chunk.offset + chunk.size
     if at > manifest.total_size:

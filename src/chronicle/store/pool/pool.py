@@ -24,7 +24,8 @@ TOUCH_AFTER_S: Final = 600.0
 """An object that is found again is marked as used when the last mark is older than this, in seconds. A sweep whose grace
 period is at least twice as long can't take what a running writer counts on."""
 
-_USERS: Final = "workspaces"
+USERS: Final = "workspaces"
+"""Directory with one file for each workspace that uses the pool: named by its id, with the path of its directory."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,11 +44,12 @@ class Pool:
         self.clock = clock
         with translated(f"opening the pool {directory}"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (directory / _USERS).mkdir(mode=0o700, exist_ok=True)
+            (directory / USERS).mkdir(mode=0o700, exist_ok=True)
             self.loose = LooseFiles(directory)
         self.catalogue = Catalogue(directory)
         self._writing = Writing(self.catalogue, self.loose, clock, touch_after_s)
         self._batch_lock = threading.Lock()
+        self._listener: Callable[[], None] | None = None
         self._flights: Flights[Opened | None] = Flights()
 
     @classmethod
@@ -89,6 +91,12 @@ class Pool:
                 batch.commit()
             finally:
                 batch.discard()
+        if self._listener is not None:
+            self._listener()
+
+    def when_stored(self, listener: Callable[[], None]) -> None:
+        """From now on `listener` is called, quickly and on the storing thread, after each batch of this process."""
+        self._listener = listener
 
     def read(self, digest: bytes) -> bytes:
         """The whole content, verified.
@@ -161,7 +169,7 @@ class Pool:
     def users(self) -> dict[str, Path]:
         """The workspaces that use this pool, with their directories."""
         found = {}
-        for path in (self.directory / _USERS).iterdir():
+        for path in (self.directory / USERS).iterdir():
             if not path.name.startswith("."):
                 try:
                     found[path.name] = Path(os.fsdecode(path.read_bytes()))
@@ -256,7 +264,7 @@ class Pool:
     def _user(self, workspace_id: str) -> Path:
         if not workspace_id or workspace_id.startswith(".") or "/" in workspace_id or "\0" in workspace_id:
             raise InvalidInputError(f"{workspace_id!r} can't be the id of a workspace")
-        return self.directory / _USERS / workspace_id
+        return self.directory / USERS / workspace_id
 
 
 def _write(fd: int, data: bytes, offset: int) -> None:
