@@ -73,6 +73,9 @@ class ErrorCode(StrEnum):
     RATE_LIMITED = "rate_limited"
     QUOTA_EXCEEDED = "quota_exceeded"
     SLOW_CONSUMER = "slow_consumer"
+    FILE_CHANGED = "file_changed"
+    RANGE_NOT_SATISFIABLE = "range_not_satisfiable"
+    WORKSPACE_UNAVAILABLE = "workspace_unavailable"
     INTERNAL = "internal"
     UNREACHABLE = "unreachable"
     COORDINATOR_UNREACHABLE = "coordinator_unreachable"
@@ -122,6 +125,11 @@ MAPPINGS: Final[dict[ErrorCode, Mapping]] = {
     ErrorCode.RATE_LIMITED: Mapping(429, _RATE, 75, "Too many requests", retryable=True),
     ErrorCode.QUOTA_EXCEEDED: Mapping(429, _RATE, 75, "A quota is used up", retryable=True),
     ErrorCode.SLOW_CONSUMER: Mapping(429, 4408, 75, "The connection could not keep up", retryable=True),
+    ErrorCode.FILE_CHANGED: Mapping(412, _STOPPED, 73, "The file has another content than expected"),
+    ErrorCode.RANGE_NOT_SATISFIABLE: Mapping(416, _BAD, 65, "The file has no such range"),
+    ErrorCode.WORKSPACE_UNAVAILABLE: Mapping(
+        503, _LATER, 69, "The agent's workspace can't be used now", retryable=True
+    ),
     ErrorCode.INTERNAL: Mapping(500, _OOPS, 70, "Something is wrong on our side"),
     ErrorCode.UNREACHABLE: Mapping(503, _LATER, 69, "Podium does not answer", retryable=True),
     ErrorCode.COORDINATOR_UNREACHABLE: Mapping(503, _LATER, 69, "The agent's host does not answer", retryable=True),

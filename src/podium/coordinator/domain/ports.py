@@ -1,11 +1,13 @@
 """What the coordinator needs of the outside: processes, workspaces, local deployments. Stores are in `adapters/store`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
+from chronicle.model.iterations import Checkpoint, Difference, Entry, Iteration, Version
 from podium.wire.manifest import Limits, Manifest
 from podium.wire.rest import Deployment, Resources
 
@@ -107,6 +109,10 @@ class ProcessStartError(Exception):
         self.reason = reason
 
 
+class WorkspacesUnavailableError(Exception):
+    """Workspaces can't be kept the way they are asked for; the message says why, and what could be done instead."""
+
+
 class ProcessHost(Protocol):
     """Starts processes: from a warm template where it has one, else plainly, with the same result."""
 
@@ -140,12 +146,124 @@ class ProcessHost(Protocol):
         ...
 
 
+class WorkspaceLibrary(Protocol):
+    """One workspace as a library, alive, asleep or stopped. Every method blocks: call it in a thread.
+
+    Method for method this is `chronicle.Workspace` (where each is described); paths are relative, answers have bytes, a
+    moment is an iteration's number. A workspace without history (backend `directory`) is always at 0.
+
+    Raises:
+        ChronicleError: what `chronicle.model.errors` says; the boundary makes problems of them.
+    """
+
+    @property
+    def head(self) -> int:
+        """The newest iteration."""
+        ...
+
+    def log(
+        self,
+        path: str | bytes = b"",
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> list[Iteration]:
+        """Iterations at or below a path."""
+        ...
+
+    def history(self, path: str | bytes, *, before: int | None = None, limit: int = 100) -> list[Iteration]:
+        """Iterations of one path, newest first, through renames."""
+        ...
+
+    def version(self, path: str | bytes, iteration: int | None = None) -> Version:
+        """What was at a path."""
+        ...
+
+    def read(self, path: str | bytes, iteration: int | None = None) -> bytes:
+        """A file, whole."""
+        ...
+
+    def pieces(self, path: str | bytes, iteration: int | None = None) -> Iterator[bytes]:
+        """A file in pieces."""
+        ...
+
+    def entries(
+        self, path: str | bytes = b"", at: int | None = None, *, after: str | bytes = b"", limit: int | None = None
+    ) -> list[Entry]:
+        """What a directory held, sorted by name."""
+        ...
+
+    def tree(self, at: int | None = None, path: str | bytes = b"") -> Iterator[Entry]:
+        """Everything below a path, parents before children."""
+        ...
+
+    def diff(self, before: int, after: int | None = None, path: str | bytes = b"") -> list[Difference]:
+        """What differs between two moments."""
+        ...
+
+    def diff_text(self, before: int, after: int | None = None, path: str | bytes = b"") -> Iterator[str]:
+        """The same as unified diff, file by file."""
+        ...
+
+    def checkpoints(self, *, newest_first: bool = True, limit: int = 100) -> list[Checkpoint]:
+        """Named moments."""
+        ...
+
+    def moment(self, name: int | str) -> int:
+        """The moment a number, `head`, a label or a turn id means."""
+        ...
+
+    def barrier(self, timeout: float = 30.0) -> int:
+        """Waits until all that happened before is in the history; returns head."""
+        ...
+
+    def put(
+        self,
+        path: str | bytes,
+        data: bytes | None = None,
+        *,
+        source: Path | None = None,
+        mode: int | None = None,
+        if_hash: str | None = None,
+    ) -> Iteration:
+        """Writes a file; the iteration of its newest version."""
+        ...
+
+    def remove(self, path: str | bytes, *, if_hash: str | None = None) -> int:
+        """Removes what is at a path; head after it."""
+        ...
+
+
 class Workspaces(Protocol):
-    """Directories agents work in. A plain directory until the versioned filesystem lands; the port stays."""
+    """Directories agents work in, with the history of everything that happened in them.
+
+    Two kinds: versioned (backend `fuse` or `watch`), and plain directories without history (`directory`), for which every
+    number is 0, a fork copies, and what needs history raises `invalid_request`. Methods of an agent that is not open work as
+    well unless it says otherwise. Methods that wait raise `PodiumError`; the coordinator calls them on its event loop.
+    """
 
     @property
     def backend(self) -> str:
-        """What keeps the workspaces: `directory`."""
+        """What keeps the workspaces: `fuse`, `watch` or `directory`."""
+        ...
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether there is a history: all backends but `directory`."""
+        ...
+
+    async def start(self) -> None:
+        """Gets ready, before anything else is called; cleans up what an earlier coordinator left mounted.
+
+        Raises:
+            WorkspacesUnavailableError: what was asked for can't be had on this host; the message says what could.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Unmounts everything, bounded. Nothing is left mounted, whatever state it was in."""
         ...
 
     async def open(
@@ -155,19 +273,84 @@ class Workspaces(Protocol):
         *,
         owner: tuple[int, int] | None,
     ) -> Path:
-        """The agent's workspace, made (and filled from the template) when it is new, owned by `owner` (uid, gid)."""
+        """The agent's workspace, mounted and ready; made (and filled from the template) when it is new, owned by `owner`.
+
+        Opening what is open is fast and fine.
+
+        Raises:
+            PodiumError: `workspace_unavailable`.
+        """
         ...
 
     async def close(self, agent_id: str) -> None:
-        """The agent sleeps or stops: nothing uses the directory now."""
+        """The agent sleeps or stops: everything is recorded, and the mount goes, at once or a little later. Idempotent."""
         ...
 
     def head_iteration(self, agent_id: str) -> int:
-        """Newest iteration; 0 where there is no history."""
+        """Newest iteration that is known here; 0 where there is no history. Never waits, never raises."""
+        ...
+
+    async def barrier(self, agent_id: str) -> int:
+        """Waits until everything that happened before is in the history; returns the newest iteration.
+
+        Everything up to it was given to the followers before this returns.
+
+        Raises:
+            PodiumError: `workspace_unavailable` when it takes too long or nobody serves the workspace.
+        """
+        ...
+
+    async def annotate(self, agent_id: str, turn_id: str | None) -> None:
+        """What happens from now on belongs to this turn (None: to none). Returns when that is so; cheap.
+
+        An agent that is not open: nothing.
+        """
+        ...
+
+    async def checkpoint(self, agent_id: str, label: str | None, turn_id: str | None) -> int:
+        """Names the moment after everything that happened before; returns it. Implies `barrier`."""
+        ...
+
+    async def restore(self, agent_id: str, iteration: int, path: str | None, turn_id: str | None) -> int:
+        """Makes the tree (or what is at `path`) as it was at a moment; returns the newest iteration. Is recorded itself,
+        under `turn_id`.
+
+        Raises:
+            PodiumError: `iteration_not_found`, `file_not_found`, `invalid_path`, `workspace_unavailable`.
+        """
+        ...
+
+    async def fork(self, source_agent_id: str, iteration: int | None, agent_id: str) -> None:
+        """Makes the workspace of `agent_id`, which has none, as that of another was at a moment (None: now).
+
+        Whole or not at all; a fork that was cut off by a crash is not there, or can be removed with `remove`.
+
+        Raises:
+            PodiumError: `iteration_not_found`, `agent_in_use` (it has a workspace), `workspace_unavailable`.
+        """
+        ...
+
+    def follow(self, agent_id: str, callback: Callable[[list[Iteration]], None]) -> Callable[[], None]:
+        """Has `callback` called on the event loop with iterations as they are recorded, in order, each once, from the next
+        one on, over closing and opening again; while the agent is not open nothing is told, and what was written meanwhile
+        is told when it is opened. Returns what ends the following.
+        """
+        ...
+
+    def library(self, agent_id: str) -> AbstractContextManager[WorkspaceLibrary]:
+        """The workspace as a library, for use in a thread; valid inside the `with`. Entering blocks as well.
+
+        Raises:
+            ChronicleError: `WorkspaceNotFoundError` when the agent never had a workspace.
+        """
+        ...
+
+    def exists(self, agent_id: str) -> bool:
+        """Whether the agent has a workspace."""
         ...
 
     async def remove(self, agent_id: str) -> None:
-        """Erases the workspace."""
+        """Closes and erases the workspace with its history; removing none is fine."""
         ...
 
 
