@@ -1,11 +1,8 @@
 """Which paths have no history: the workspace's patterns, asked on a hot path and therefore remembered."""
 
-import os
-from collections.abc import Callable
 from typing import Final
 
-import pathspec
-
+from chronicle.model.excludes import Excludes
 from chronicle.model.paths import MAGIC
 
 _REMEMBERED: Final = 16384
@@ -13,12 +10,17 @@ _REMEMBERED: Final = 16384
 
 
 class Excluded:
-    """Asks `matches(path, is_directory)` once for each path, as long as few are asked for. `.chronicle` is always excluded."""
+    """Asks the patterns once for each path, as long as few are asked for. `.chronicle` is always excluded.
 
-    def __init__(self, patterns: tuple[str, ...], matches: Callable[[bytes, bool], bool]) -> None:
+    `any`: there are patterns. `anchored`: some depend on where a path is, so that renaming a directory may change what is
+    excluded below it.
+    """
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        """Raises `InvalidInputError` when a pattern is malformed."""
         self.any = bool(patterns)
         self.anchored = any("/" in pattern.rstrip("/") for pattern in patterns)
-        self._matches = matches
+        self._matches = Excludes(patterns).excludes
         self._answers: dict[tuple[bytes, bool], bool] = {}
 
     def __call__(self, path: bytes, is_directory: bool = False) -> bool:
@@ -34,15 +36,3 @@ class Excluded:
                 self._answers.clear()
             answer = self._answers[asked] = self._matches(path, is_directory)
         return answer
-
-
-def matcher(patterns: tuple[str, ...]) -> Callable[[bytes, bool], bool]:
-    """What gitignore patterns say about a path: excluded, or within an excluded directory."""
-    spec = pathspec.GitIgnoreSpec.from_lines(patterns)
-
-    def matches(path: bytes, is_directory: bool) -> bool:
-        shown = os.fsdecode(path)
-        above = [shown[:at] + "/" for at, letter in enumerate(shown) if letter == "/"]
-        return any(spec.match_file(each) for each in [*above, shown + "/" if is_directory else shown])
-
-    return matches

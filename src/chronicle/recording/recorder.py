@@ -15,7 +15,7 @@ from chronicle.model.iterations import Checkpoint, Iteration
 from chronicle.recording.batches import BatchWriter
 from chronicle.recording.comparing import Comparison
 from chronicle.recording.contents import WHOLE_BYTES
-from chronicle.recording.excluding import Excluded, matcher
+from chronicle.recording.excluding import Excluded
 from chronicle.recording.journal import Journal
 from chronicle.recording.notes import ChangeNote, CheckpointNote, RescanNote, WroteNote, encode
 from chronicle.recording.queue import Item, Limits, Queue, overfull
@@ -57,6 +57,7 @@ class Recorder:
 
         Raises:
             OSError: the journal or `pending/` can't be opened.
+            InvalidInputError: a pattern of `settings.exclude` is malformed.
         """
         self.failure: Exception | None = None
         self.layout = layout
@@ -64,7 +65,7 @@ class Recorder:
         self._on_recorded = on_recorded
         self._limits = limits or Limits()
         self._tree = os.fsencode(layout.tree)
-        self.excluded = Excluded(settings.exclude, matcher(settings.exclude))
+        self.excluded = Excluded(settings.exclude)
         self._queue = Queue(Journal(layout.journal, history.position()), self._limits)
         self._settler = Settler(layout, self._queue, self._limits)
         self.comparison = Comparison(layout, history, self.excluded)
