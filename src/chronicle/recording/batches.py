@@ -136,12 +136,13 @@ class BatchWriter:
         return captured
 
     def _read(self, token: Token, batch: Adding) -> Captured:
-        if token.kept is not None:
-            return store_bytes(token.kept, token.note.mtime_ns if token.note else 0, batch)
-        if token.inline is not None:
-            content, mtime_ns = token.inline_content(self._queue.journal)
+        source = token.source()
+        if source.kept is not None:
+            return store_bytes(source.kept, source.note.mtime_ns if source.note else 0, batch)
+        if source.inline is not None:
+            content, mtime_ns = source.inline_content(self._queue.journal)
             return store_bytes(content, mtime_ns, batch)
-        fd, owned = token.open_source(self._layout.pending, self._tree)
+        fd, owned = source.open_source(self._layout.pending, self._tree)
         try:
             return store_file(fd, batch)
         finally:

@@ -62,6 +62,7 @@ class Queue:
         self.consumed = journal.first
         self.missed = False
         self.held = 0
+        self.latest: dict[int, Token] = {}
         self.copied = 0
         self._limits = limits
         self._bytes = 0
@@ -92,12 +93,23 @@ class Queue:
                 position = -self._unwritten
             if token is not None:
                 token.position = position
+                self._follow(token)
                 self._bytes += token.size
                 self.held += token.fd >= 0
             self.items.append(Item(self.journal.end, note, token, told))
             if len(self.items) >= self._ring_at or self._bytes >= self._limits.batch_bytes or told is not None:
                 self._ring(urgent=told is not None)
         return refused
+
+    def _follow(self, token: Token) -> None:
+        """Ties a token to an earlier one of the same file that is neither recorded nor settled."""
+        if token.note is None:
+            return
+        before = self.latest.get(token.note.inode)
+        if before is not None and not before.settled:
+            before.later = token
+            token.lock = before.lock
+        self.latest[token.note.inode] = token
 
     def wait_for(self, waiting: Callable[[int], None]) -> None:
         """Queues somebody who is told when everything before is recorded."""
@@ -185,6 +197,8 @@ class Queue:
         """The token's content is recorded, or never will be."""
         with self.lock:
             token.done = True
+            if token.note is not None and self.latest.get(token.note.inode) is token:
+                del self.latest[token.note.inode]
             self.held -= token.fd >= 0
             if token.copied:
                 self.copied -= token.size

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +46,21 @@ def replay(layout: Layout, journal: Journal, recorded: int) -> list[Item]:
         for token in there:
             token.found = path
     _find_pending(layout.pending, tokens)
+    _tie(tokens.values())
     return items
+
+
+def _tie(tokens: Iterable[Token]) -> None:
+    """Ties each token that is not settled to the next one of the same file, as it was before the crash."""
+    latest: dict[int, Token] = {}
+    for token in tokens:
+        if token.note is None:
+            continue
+        before = latest.get(token.note.inode)
+        if before is not None and not before.settled:
+            before.later = token
+            token.lock = before.lock
+        latest[token.note.inode] = token
 
 
 def _find_pending(pending: Path, tokens: dict[int, Token]) -> None:

@@ -18,6 +18,8 @@ class Token:
     `linked`: `pending/l{position}` is a further name of the file. `copied`: `pending/c{position}` is a copy.
     `inline`: position of a journal record with the content. `kept`: the content itself, when the disk took nothing.
     `found`: path to open when there is no descriptor (after a restart). `was_read`: read in the batch under way.
+    `later`: a later note of the same file, made while this one was not settled: both speak of the same bytes, share `lock`, and
+    settling the later one is enough.
     """
 
     __slots__ = (
@@ -27,6 +29,7 @@ class Token:
         "found",
         "inline",
         "kept",
+        "later",
         "linked",
         "lock",
         "note",
@@ -47,12 +50,20 @@ class Token:
         self.inline: int | None = None
         self.kept: bytes | None = None
         self.found: bytes | None = None
+        self.later: Token | None = None
         self.was_read = False
 
     @property
     def settled(self) -> bool:
         """Whether the content is safe from changes in place."""
         return self.copied or self.inline is not None or self.kept is not None
+
+    def source(self) -> "Token":
+        """The token whose place the bytes are to be read from: a later one's when that one was settled."""
+        token = self
+        while not token.settled and token.later is not None:
+            token = token.later
+        return token if token.settled else self
 
     def link_name(self) -> str:
         """Name in `pending/` of a further name of the file."""

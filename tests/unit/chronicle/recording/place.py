@@ -26,14 +26,21 @@ class Place:
     pool: Pool
     recorder: Recorder
     told: list[Iteration]
-    tokens: dict[bytes, Token] = field(default_factory=dict)
+    tokens: dict[int, Token] = field(default_factory=dict)
 
     def path(self, name: bytes) -> bytes:
         return os.fsencode(self.layout.tree) + b"/" + name
 
+    def token(self, name: bytes) -> Token | None:
+        """The newest token of the file at a path: tokens belong to files, whatever their names."""
+        try:
+            return self.tokens.get(os.lstat(self.path(name)).st_ino)
+        except FileNotFoundError:
+            return None
+
     def make(self, name: bytes, content: bytes) -> Token:
         """Writes a new file, or the same one anew in place, and closes it."""
-        before = self.tokens.get(name)
+        before = self.token(name)
         if before is not None:
             self.recorder.settle(before)
         with open(self.path(name), "wb") as file:
@@ -42,24 +49,29 @@ class Place:
 
     def closed(self, name: bytes) -> Token:
         fd = os.open(self.path(name), os.O_RDONLY)
-        token = self.tokens[name] = self.recorder.wrote(name, fd, os.fstat(fd).st_mode)
+        seen = os.fstat(fd)
+        token = self.tokens[seen.st_ino] = self.recorder.wrote(name, fd, seen.st_mode)
         return token
 
-    def unlink(self, name: bytes) -> None:
-        token = self.tokens.pop(name, None)
-        if token is not None:
+    def _goes(self, name: bytes) -> None:
+        token = self.token(name)
+        if token is not None and os.lstat(self.path(name)).st_nlink == 1:
+            del self.tokens[os.lstat(self.path(name)).st_ino]
             self.recorder.keep(token, name)
+
+    def unlink(self, name: bytes) -> None:
+        self._goes(name)
         os.unlink(self.path(name))
         self.recorder.changed(Change(kind="delete", path=name, at=AT))
 
     def rename(self, source: bytes, name: bytes) -> None:
-        over = self.tokens.pop(name, None)
-        if over is not None:
-            self.recorder.keep(over, name)
+        self._goes(name)
         os.rename(self.path(source), self.path(name))
-        if source in self.tokens:
-            self.tokens[name] = self.tokens.pop(source)
         self.recorder.changed(Change(kind="rename", path=name, source=source, at=AT))
+
+    def link(self, source: bytes, name: bytes) -> None:
+        os.link(self.path(source), self.path(name))
+        self.recorder.changed(Change(kind="link", path=name, source=source, at=AT))
 
     def mkdir(self, name: bytes) -> None:
         os.mkdir(self.path(name))
