@@ -137,6 +137,21 @@ class Catalogue:
                 if durable:
                     writer.execute("PRAGMA synchronous = NORMAL")
 
+    def give_back(self, pages: int) -> bool:
+        """Shortens the file by up to so many free pages, in one transaction; whether any are left.
+
+        Raises:
+            StorageError: as of `transaction`.
+        """
+        with self._write_lock, translated(f"shortening {self._path}"):
+            (free,) = self._writer.execute("PRAGMA freelist_count").fetchone()
+            if not free:
+                return False
+            # A script runs the statement to its end; `execute` takes one of its steps, which is one page.
+            self._writer.executescript(f"PRAGMA incremental_vacuum({pages});")
+            (left,) = self._writer.execute("PRAGMA freelist_count").fetchone()
+        return bool(0 < left < free)
+
     def separate(self) -> sqlite3.Connection:
         """A connection of the caller's own (its temporary tables, its long reading); the caller closes it."""
         return self._fresh()

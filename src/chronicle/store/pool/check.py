@@ -9,7 +9,8 @@ from typing import Final
 from chronicle.model.errors import DamagedError, StorageError
 from chronicle.model.findings import Finding
 from chronicle.store.pool.bodies import Opened, open_body
-from chronicle.store.pool.catalogue import FILE, LOOSE, translated
+from chronicle.store.pool.catalogue import FILE, translated
+from chronicle.store.pool.collect import is_loose
 from chronicle.store.pool.loose import ARRIVING
 from chronicle.store.pool.manifests import Manifest
 from chronicle.store.pool.pool import USERS, Pool
@@ -85,10 +86,11 @@ def _object(pool: Pool, connection: sqlite3.Connection, row: _Row) -> Iterator[F
         message = f"it is recorded as {(size, manifest, stored)} and is {known} (size, manifest, bytes stored)"
         yield Finding("object-record", where, message)
     if opened.manifest is not None:
-        yield from _chunks(pool, connection, where, opened.manifest)
+        yield from _chunks(pool, connection, digest, opened.manifest)
 
 
-def _chunks(pool: Pool, connection: sqlite3.Connection, where: str, manifest: Manifest) -> Iterator[Finding]:
+def _chunks(pool: Pool, connection: sqlite3.Connection, whole: bytes, manifest: Manifest) -> Iterator[Finding]:
+    where = f"object {whole.hex()}"
     seen: set[bytes] = set()
     for extent in manifest.extents():
         digest = extent.digest
@@ -114,9 +116,11 @@ def _bodies(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def _files(pool: Pool, connection: sqlite3.Connection) -> Iterator[Finding]:
-    for digest, _ in pool.loose.all():
-        row = connection.execute("SELECT 1 FROM object WHERE digest = ? AND place = ?", (digest, LOOSE)).fetchone()
-        if row is None:
+    suspects = [digest for digest, _ in pool.loose.all() if not is_loose(connection, digest)]
+    for digest in suspects:
+        with pool.catalogue.transaction() as writer:  # a writer may have been about to record it
+            unknown = not is_loose(writer, digest) and pool.loose.stored(digest) is not None
+        if unknown:
             yield Finding(
                 "file-unknown", pool.loose.path(digest), "no object is in this file; a sweep removes it", "leftover"
             )

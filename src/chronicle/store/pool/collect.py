@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from chronicle.model.errors import DamagedError
+from chronicle.model.errors import DamagedError, NotFoundError
 from chronicle.store.faults import fault
 from chronicle.store.pool.catalogue import LOOSE, translated
 from chronicle.store.pool.loose import discard
@@ -98,6 +98,8 @@ def _mark(pool: Pool, connection: sqlite3.Connection, live: Iterable[bytes], bef
     for digest, needed in manifests:
         try:
             manifest = pool.object(digest).manifest
+        except NotFoundError:  # another sweep took it
+            continue
         except DamagedError:
             if needed:
                 raise
@@ -136,44 +138,42 @@ def _remove(pool: Pool, candidates: list[_Candidate], before: int) -> list[_Cand
     return removed
 
 
-def _remove_files(pool: Pool, digests: list[bytes]) -> None:
-    """Removes files that no record names. Files get their names in the transaction that records them, so what has none
-    during ours is nobody's."""
-    if not digests:
-        return
-    with pool.catalogue.transaction() as writer:
-        for digest in digests:
-            if not _is_loose(writer, digest):
-                pool.loose.remove(digest)
-                fault("sweep.removed")
+def _remove_files(pool: Pool, digests: list[bytes]) -> set[bytes]:
+    """Removes files that no record names; returns which. Files get their names in the transaction that records them, so
+    what has no record during ours is nobody's."""
+    removed: set[bytes] = set()
+    if digests:
+        with pool.catalogue.transaction() as writer:
+            for digest in digests:
+                if not is_loose(writer, digest):
+                    pool.loose.remove(digest)
+                    removed.add(digest)
+                    fault("sweep.removed")
+    return removed
 
 
-def _is_loose(connection: sqlite3.Connection, digest: bytes) -> bool:
+def is_loose(connection: sqlite3.Connection, digest: bytes) -> bool:
+    """Whether an object is recorded to lie in a file."""
     row = connection.execute("SELECT 1 FROM object WHERE digest = ? AND place = ?", (digest, LOOSE)).fetchone()
     return row is not None
 
 
 def _leftovers(pool: Pool, connection: sqlite3.Connection, moment: float, *, dry_run: bool) -> list[int]:
     """Bytes of each file that a killed process left: placed but not recorded, or not even placed. They are removed."""
-    unknown = [(digest, size) for digest, size in pool.loose.all() if not _is_loose(connection, digest)]
+    unknown = {digest: size for digest, size in pool.loose.all() if not is_loose(connection, digest)}
     abandoned = list(pool.loose.abandoned(moment))
     if not dry_run:
-        for start in range(0, len(unknown), AT_ONCE):
-            _remove_files(pool, [digest for digest, _ in unknown[start : start + AT_ONCE]])
+        digests = list(unknown)
+        removed: set[bytes] = set()
+        for start in range(0, len(digests), AT_ONCE):
+            removed |= _remove_files(pool, digests[start : start + AT_ONCE])
+        unknown = {digest: unknown[digest] for digest in removed}
         for path, _ in abandoned:
             discard(path)
-    return [size for _, size in (*unknown, *abandoned)]
+    return [*unknown.values(), *(size for _, size in abandoned)]
 
 
 def _shrink(pool: Pool) -> None:
     """Gives the database's free pages back to the disk."""
-    while True:
-        with pool.catalogue.transaction() as writer:
-            (free,) = writer.execute("PRAGMA freelist_count").fetchone()
-            if not free:
-                return
-            writer.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
-            (left,) = writer.execute("PRAGMA freelist_count").fetchone()
-        if left >= free:
-            return
+    while pool.catalogue.give_back(PAGES):
         time.sleep(BREATH_S)

@@ -91,8 +91,9 @@ class LooseFiles:
                 continue
             with entries:
                 for entry in entries:
-                    if (digest := _digest(entry.name)) is not None and digest[0] == first:
-                        yield digest, entry.stat(follow_symlinks=False).st_size
+                    digest = _digest(entry.name)
+                    if digest is not None and digest[0] == first and (size := self.stored(digest)) is not None:
+                        yield digest, size
 
     def abandoned(self, now: float) -> Iterator[tuple[str, int]]:
         """(path, bytes) of files that a process began to write and never placed."""

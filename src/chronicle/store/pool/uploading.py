@@ -56,10 +56,10 @@ class Uploader:
         self._urgent = threading.Event()  # even in a pause
         self._progress = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
 
     @property
-    def failure(self) -> Exception | None:
+    def failure(self) -> BaseException | None:
         """Why the last round failed; None when it didn't."""
         return self._failure
 
@@ -128,6 +128,9 @@ class Uploader:
                         self._stopping.wait(POLL_S)
                         continue
                     self._work(executor)
+        except BaseException as error:  # a mistake of ours ends the thread; who waits is told why
+            self._failure = error
+            raise
         finally:
             os.close(fd)
 
