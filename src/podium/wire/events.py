@@ -220,13 +220,35 @@ class PlanUpdated(Content, frozen=True):
 
 
 class FileChanged(Content, frozen=True):
-    """A path of the workspace changed."""
+    """A path of the workspace changed. With `omitted`: so many more changes, up to `iteration`, are not told one by one;
+    `path` is empty then, the whole workspace."""
 
     path: str
     kind: Literal["created", "modified", "deleted", "renamed"]
     iteration: int
     size: int | None = None
     from_: str | None = msgspec.field(default=None, name="from")
+    omitted: int | None = None
+
+
+class AgentForked(Content, frozen=True):
+    """The agent begins here, as `agent_id` was at its event `seq` (everything before this event is its past)."""
+
+    agent_id: str
+    seq: int
+    state_version: int
+    iteration: int
+    turn_id: str | None = None
+
+
+class AgentRewound(Content, frozen=True):
+    """The agent was taken back to event `seq`: conversation, state and files go on from there. `state_version` is the number
+    that state has now, `iteration` the one whose files are back. What lies between is kept, and no longer counts."""
+
+    seq: int
+    state_version: int
+    iteration: int
+    turn_id: str | None = None
 
 
 class Checkpoint(Content, frozen=True):
@@ -273,6 +295,8 @@ CONTENT_TYPES: Final[dict[str, type[msgspec.Struct] | None]] = {
     "plan.updated": PlanUpdated,
     "file.changed": FileChanged,
     "checkpoint": Checkpoint,
+    "agent.forked": AgentForked,
+    "agent.rewound": AgentRewound,
     "message.user": None,
     "state.status": StateStatus,
 }

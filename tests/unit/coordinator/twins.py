@@ -295,8 +295,10 @@ class House:
     timings: Timings = QUICK
     fault: Callable[[str], None] = no_fault
     capacity: Capacity = UNBOUNDED
+    make_workspaces: Callable[[Path], Any] = PlainWorkspaces
 
     def __post_init__(self) -> None:
+        self.workspaces = self.make_workspaces(self.directory / "agents")
         self.discovery = MemoryDiscovery(self.clock)
         self.new_id = counted_ids()
         self.deployments = ReadyDeployments(self.manifest)
@@ -309,7 +311,7 @@ class House:
             clock=self.clock,
             new_id=self.new_id,
             processes=self.host,
-            workspaces=PlainWorkspaces(self.directory / "agents"),
+            workspaces=self.workspaces,
             deployments=self.deployments,
             catalog=Catalog.open(self.directory / "coordinator"),
             vault=Vault(Sealer("a secret of the tests")),

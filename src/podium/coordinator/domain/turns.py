@@ -36,6 +36,7 @@ class Running(msgspec.Struct):
     `delivered`: the process that is alive now has its message. It is false before the process is there, after a crash,
     and while the agent sleeps waiting for a person. `attempt` counts deliveries.
     `waited` is time spent waiting for a person, which does not count against the turn's time limit.
+    `concluding`: the agent has ended it; it is over once what it did to the workspace is recorded.
     """
 
     entry: Entry
@@ -50,6 +51,12 @@ class Running(msgspec.Struct):
     stream_open: bool = False
     stream_ended: bool = False
     errored: bool = False
+    concluding: bool = False
+
+    @property
+    def can_be_steered(self) -> bool:
+        """Whether nothing has begun to end it."""
+        return self.ending is None and not self.concluding
 
 
 class Placement(StrEnum):
@@ -105,7 +112,7 @@ class TurnQueue:
                 ErrorCode.BUSY,
                 "a turn is running; send it again when it is over, or let it queue",
             )
-        if self.running is not None and self.running.ending is None and on_busy == "steer":
+        if self.running is not None and self.running.can_be_steered and on_busy == "steer":
             return Placement.STEERING
         if len(self._waiting) >= self._limit:
             raise PodiumError(
@@ -159,7 +166,7 @@ class TurnQueue:
     def ask_end(self, ending: Ending, now: float) -> bool:
         """Notes that the running turn is to end; False when it was told already. The first reason counts."""
         running = self.running
-        if running is None or running.ending is not None:
+        if running is None or not running.can_be_steered:
             return False
         running.ending, running.ending_since = ending, now
         return True
@@ -167,7 +174,7 @@ class TurnQueue:
     def process_lost(self) -> Fate:
         """The process is gone: what to do about the turn. After `RERUN` it is to be delivered to the next process."""
         running = self.running
-        if running is None:
+        if running is None or running.concluding:
             return Fate.NONE
         if running.ending is not None:
             return Fate(running.ending.value)
@@ -191,7 +198,7 @@ def waiting_ended(running: Running, now: float) -> None:
 
 def must_act_at(running: Running, turn_timeout: float) -> float | None:
     """When (monotonic seconds) something must be done about the running turn: its limit, or the end of a grace."""
-    if not running.delivered:
+    if not running.delivered or running.concluding:
         return None
     if running.ending is not None:
         return running.ending_since + CANCEL_GRACE_SECONDS

@@ -102,15 +102,15 @@ class Births:
             await self._prepare(instance, wanted)
             await instance.life.start_first()
             self._supervisor.around.save(instance.facts)
-            await self._announce(instance)
+            await self.announce(instance)
         except (PodiumError, StoreError) as error:
-            await self._unmake(instance, new_agent=new_agent)
+            await self.unmake(instance, new_agent=new_agent)
             if isinstance(error, PodiumError):
                 return error
             _log.error("not_created", extra={"instance_id": wanted.instance_id, "error": str(error)})
             return PodiumError(ErrorCode.INTERNAL, "the agent's databases can't be made")
         except BaseException:  # a bug or a cancellation: nothing half made stays then either
-            await self._unmake(instance, new_agent=new_agent)
+            await self.unmake(instance, new_agent=new_agent)
             raise
         instance.birth = None
         return None
@@ -152,7 +152,8 @@ class Births:
             )
         )
 
-    async def _announce(self, instance: Instance) -> None:
+    async def announce(self, instance: Instance) -> None:
+        """Tells discovery of a new instance and its agent."""
         supervisor, facts = self._supervisor, instance.facts
         agent = supervisor.parts.catalog.agent(facts.agent_id)
         record = AgentRecord(
@@ -171,7 +172,8 @@ class Births:
         except DiscoveryUnavailableError:
             supervisor.announcer.changed(facts.instance_id, lambda: supervisor.record_of(instance))
 
-    async def _unmake(self, instance: Instance, *, new_agent: bool) -> None:
+    async def unmake(self, instance: Instance, *, new_agent: bool) -> None:
+        """Leaves nothing of an instance that could not be made, nor of its agent when that is new."""
         supervisor, facts = self._supervisor, instance.facts
         await instance.life.end_now()
         instance.lost = True

@@ -90,7 +90,7 @@ class Commands:
         if (known := self._known(command_id)) is not None:
             return _told(known, acknowledge)
         running = self._instance.queue.running
-        if running is None or running.ending is not None:
+        if running is None or not running.can_be_steered:
             raise PodiumError(ErrorCode.NO_TURN, "no turn is running that could be steered")
         message = Incoming({"text": text}, Origin(self._instance.facts.tenant_id), command_id)
         message_id = self._instance.around.new_id("msg")

@@ -18,6 +18,7 @@ from podium.coordinator.domain.turns import TurnQueue
 from podium.coordinator.supervisor.audience import Audience
 from podium.coordinator.supervisor.commands import Commands
 from podium.coordinator.supervisor.facts import Facts, Surroundings
+from podium.coordinator.supervisor.files import Files
 from podium.coordinator.supervisor.life import Life
 from podium.coordinator.supervisor.requests import Requests
 from podium.coordinator.supervisor.step import Step
@@ -48,8 +49,10 @@ class Instance:
         self.turns = Turns(self)
         self.voice = Voice(self)
         self.commands = Commands(self)
+        self.files = Files(self)
         self.life = Life(self)
         self.lost = False
+        self.rewinding = False
         self.log_news: set[asyncio.Event] = set()
         self.workspace = ""
         self._store: AgentStore | None = None
@@ -137,7 +140,7 @@ class Instance:
         if store is None:
             return
         self.around.retire(store)
-        waits = self.life.wants_process or self.requests.next_deadline() is not None
+        waits = self.rewinding or self.life.wants_process or self.requests.next_deadline() is not None
         if not self.lost and not self.is_over and not waits:
             self.facts.at_rest = True
             self.around.save(self.facts)

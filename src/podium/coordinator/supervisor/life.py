@@ -19,6 +19,7 @@ from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.ports import AgentProcess, ExitStatus, ProcessStartError
 from podium.coordinator.supervisor.endings import Endings, told
 from podium.coordinator.supervisor.launch import init_frame, process_spec
+from podium.coordinator.supervisor.outlet import Outlet
 from podium.coordinator.supervisor.output import Output
 from podium.coordinator.supervisor.step import Step
 from podium.coordinator.supervisor.voice import MisbehaviourError
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-ShutdownReason = Literal["stop", "idle", "drain"]
+ShutdownReason = Literal["stop", "idle", "drain", "restart"]
 
 SLOW_STEP_SECONDS: Final = 0.05
 """An agent whose frames took longer than this to commit and publish is not read for as long again."""
@@ -53,7 +54,7 @@ class Life:
     def __init__(self, instance: "Instance") -> None:
         self._instance = instance
         self._task: asyncio.Task[None] | None = None
-        self._process: AgentProcess | None = None
+        self.outlet = Outlet()
         self._link: AgentLink | None = None
         self._attention = asyncio.Event()
         self._starting = False
@@ -94,7 +95,7 @@ class Life:
     @property
     def process(self) -> AgentProcess | None:
         """The process, while there is one."""
-        return self._process
+        return self.outlet.process
 
     @property
     def exit_status(self) -> ExitStatus | None:
@@ -108,8 +109,7 @@ class Life:
 
     def send(self, data: bytes) -> None:
         """Packed frames for the agent; dropped when there is none."""
-        if self._process is not None:
-            self._process.send(data)
+        self.outlet.send(data)
 
     def send_frame(self, frame: ToAgent) -> None:
         """A frame for the agent; dropped when there is none."""
@@ -133,7 +133,7 @@ class Life:
     def wake(self) -> None:
         """Sees to it that the process runs; a sleeping instance's is started."""
         instance = self._instance
-        if instance.is_over or instance.lost:
+        if instance.is_over or instance.lost or instance.rewinding:
             return
         if self._task is not None:
             self._wake_again = self._shutdown == "idle"
@@ -179,11 +179,12 @@ class Life:
             await asyncio.wait({task}, timeout=timings.kill)
 
     async def end_now(self) -> None:
-        """Ends the process by SIGKILL, without a word."""
+        """Ends the process by SIGKILL, without a word; nothing uses its workspace then."""
         task = self._task
         if task is not None:
             task.cancel()
             await asyncio.wait({task}, timeout=self._instance.around.timings.kill)
+        await self._instance.around.workspaces.close(self._instance.facts.agent_id)
 
     def storage_failed(self, error: StoreError) -> None:
         """The databases refuse. Damaged ones: the instance has failed. Else (a full disk) it is put aside for a while."""
@@ -238,8 +239,8 @@ class Life:
         except PodiumError as error:
             _log.error("frames_lost", extra={"instance_id": self._instance.facts.instance_id, "error": str(error)})
         took = clock.monotonic() - began
-        if took > SLOW_STEP_SECONDS and self._process is not None:
-            self._process.pause_reading()
+        if took > SLOW_STEP_SECONDS and self.process is not None:
+            self.process.pause_reading()
             self._resume_alarm.set(clock.monotonic() + took)
 
     def link_broken(self, link: AgentLink, why: str) -> None:
@@ -277,8 +278,8 @@ class Life:
         self._attention.set()
 
     def _resume_reading(self) -> None:
-        if self._process is not None:
-            self._process.resume_reading()
+        if self.process is not None:
+            self.process.resume_reading()
 
     # ── the task ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -312,7 +313,8 @@ class Life:
 
     async def _leave_nothing(self) -> None:
         """Whatever ended the task: no process outlives it."""
-        process, self._process = self._process, None
+        process = self.process
+        self.outlet.connect(None)
         if process is not None:
             await process.kill()
         self._output.flush()
@@ -334,11 +336,12 @@ class Life:
         if failure is None:
             self._endings.ready()
             await self._watch()
-        elif self._process is not None:
-            await self._process.kill()
-        self._process = None
+        elif self.process is not None:
+            await self.process.kill()
+        self.outlet.connect(None)
         self._ready = False
         self._output.flush()
+        await self._instance.files.settled(close=self._shutdown in {"idle", "drain", "restart"})
         return await self._afterwards(failure)
 
     def _reset(self) -> None:
@@ -362,12 +365,11 @@ class Life:
             step.event("sandbox.provisioning", SandboxProvisioning(phase="process"))
         prepared = await around.deployments.ensure(facts.deployment)
         instance.use_manifest(prepared.manifest)
-        workspace = await around.workspaces.open(facts.agent_id, prepared, owner=None)
-        instance.workspace = str(workspace)
+        workspace = await instance.files.open(prepared)
         self._link = AgentLink(self)
         async with around.starts:
-            self._process = await around.processes.start(process_spec(instance, prepared, workspace), self._link)
-        self._process.send(_packed_init(instance, workspace))
+            self.outlet.connect(await around.processes.start(process_spec(instance, prepared, workspace), self._link))
+        self.send(_packed_init(instance, workspace))
         try:
             async with asyncio.timeout(around.timings.ready):
                 await self._until_ready()
@@ -387,12 +389,12 @@ class Life:
 
     async def _watch(self) -> None:
         """Until the process is gone."""
-        while self._exit is None and self._process is not None:
+        while self._exit is None and self.process is not None:
             if self._kill_why is not None:
-                await self._process.kill()
+                await self.process.kill()
                 return
             if self._shutdown is not None:
-                await self._end_gracefully(self._process, self._shutdown)
+                await self._end_gracefully(self.process, self._shutdown)
                 return
             await self._attention.wait()
             self._attention.clear()

@@ -43,6 +43,9 @@ class Recovery:
         return True
 
     def _go_on(self, instance: Instance) -> None:
+        if instance.is_open and instance.store.moments.pending() is not None:
+            self._supervisor.rewinds.finish(instance)
+            return
         if instance.is_open and (instance.queue.has_work or instance.requests.next_deadline() is not None):
             instance.life.wake()
         instance.rest()

@@ -31,8 +31,10 @@ from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
 from podium.coordinator.domain.turns import Ending
 from podium.coordinator.supervisor.births import Births
 from podium.coordinator.supervisor.facts import Facts, Surroundings, Timings
+from podium.coordinator.supervisor.forks import Forks
 from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.recovery import Recovery
+from podium.coordinator.supervisor.rewinds import Rewinds
 from podium.coordinator.supervisor.templates import Templates
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
@@ -114,7 +116,7 @@ class Supervisor:
             timings=parts.timings,
             metrics=parts.metrics,
         )
-        self.births = Births(self)
+        self.births, self.forks, self.rewinds = Births(self), Forks(self), Rewinds(self)
         self.templates = Templates(parts.processes, parts.clock, self.deployments_awake, parts.timings.template_idle)
 
     # ── start and end ───────────────────────────────────────────────────────────────────────────────────────
@@ -237,6 +239,7 @@ class Supervisor:
 
     def forget(self, instance: Instance) -> None:
         """The instance is not here any more."""
+        instance.files.leave()
         self.instances.pop(instance.facts.instance_id, None)
         if self._by_agent.get(instance.facts.agent_id) is instance:
             del self._by_agent[instance.facts.agent_id]

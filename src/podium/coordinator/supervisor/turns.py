@@ -63,7 +63,7 @@ class Turns:
     def go_on(self, step: Step, fresh: InboxRow | None = None) -> None:
         """Delivers the turn that is next, if the agent is there and has none. `fresh` saves reading what was just accepted."""
         instance = self._instance
-        if not instance.life.linked:
+        if not instance.life.linked or instance.rewinding:
             return
         instance.queue.start_next()
         clock = instance.around.clock
@@ -75,6 +75,7 @@ class Turns:
         if fresh is None:
             raise PodiumError(ErrorCode.INTERNAL, "a message in the queue is missing in the journal")
         step.batch.start_turn(fresh.message_id, running.attempt)
+        instance.files.begin_turn(step, running.entry.turn_id)
         step.send(_message(fresh, running.attempt))
         if running.attempt > 1:
             self._steer_again(step, running)
@@ -109,11 +110,31 @@ class Turns:
         """The agent says its turn is over."""
         running = self._instance.queue.running
         if running is not None and running.ending is Ending.TIMED_OUT:
-            self.end(step, _forced(Ending.TIMED_OUT))
+            self.conclude(step, _forced(Ending.TIMED_OUT))
         elif stop_reason == "cancelled":
-            self.end(step, CANCELLED)
+            self.conclude(step, CANCELLED)
         else:
-            self.end(step, TurnEnd("failed" if stop_reason == "error" else "done", stop_reason))
+            self.conclude(step, TurnEnd("failed" if stop_reason == "error" else "done", stop_reason))
+
+    def conclude(self, step: Step, how: TurnEnd) -> None:
+        """The agent has ended the running turn: it ends as soon as what it did to the workspace is recorded, so that its
+        checkpoint names a moment of the files too. Until then a crash runs it again, as if the end had not been heard."""
+        running = self._instance.queue.running
+        if running is None or running.concluding:
+            return
+        if not self._instance.files.are_versioned:
+            self.end(step, how)
+            return
+        running.concluding = True
+        step.after.append(lambda: self._instance.files.when_recorded(lambda: self._concluded(running, how)))
+
+    def _concluded(self, running: Running, how: TurnEnd) -> None:
+        instance = self._instance
+        if instance.queue.running is not running or instance.lost:
+            return
+        with instance.step() as step:
+            self.end(step, how)
+            instance.settle(step)
 
     def process_lost(self, step: Step) -> None:
         """The process is gone: a turn that was to end ends, another waits to be run again."""
@@ -136,6 +157,7 @@ class Turns:
         elif not running.errored and (running.stream_open or not running.stream_ended):
             text = self._streamed(step, entry.turn_id) if running.stream_open else ""
             step.event("stream_end", StreamEnd(text=text, stop_reason=how.stop_reason), entry.turn_id)
+        instance.files.end_turn(step, entry.turn_id)
         self._finish(step, entry, how)
         instance.queue.end()
         instance.touch()
@@ -168,7 +190,7 @@ class Turns:
         instance = self._instance
         heads = step.batch.heads
         seq = heads.seq + 1
-        iteration = instance.around.workspaces.head_iteration(instance.facts.agent_id)
+        iteration = instance.files.iteration
         step.event(
             "checkpoint",
             Checkpoint(turn_id=entry.turn_id, seq=seq, state_version=heads.version, iteration=iteration),

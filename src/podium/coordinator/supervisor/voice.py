@@ -39,8 +39,6 @@ CONTENT_MAX_BYTES: Final = FRAME_MAX_BYTES - 4096
 LOG_MESSAGE_MAX_CHARS: Final = 64 * 1024
 """A longer log message is cut."""
 
-NEEDS_VERSIONS: Final = "needs a versioned workspace (Chronicle), which this host does not have"
-
 _EMPTY: Final = b""
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Any]]] = {
     name: msgspec.json.Decoder(events.CONTENT_TYPES[name] or dict[str, Any]) for name in events.AGENT_EVENTS
@@ -129,7 +127,7 @@ class Voice:
 
     def _turn_of(self, message_id: str) -> str:
         running = self._instance.queue.running
-        if running is None or running.entry.message_id != message_id:
+        if running is None or running.concluding or running.entry.message_id != message_id:
             return ""
         return running.entry.turn_id
 
@@ -187,7 +185,7 @@ class Voice:
             step.after.append(lambda: self._instance.life.init_failed(message))
         elif self._turn_of(frame.message_id) and not self._interrupted:
             error = events.ErrorContent(code="agent_error", message=message, retryable=False)
-            self._instance.turns.end(step, TurnEnd("failed", "error", error))
+            self._instance.turns.conclude(step, TurnEnd("failed", "error", error))
 
     def _ready(self, step: Step, frame: Ready) -> None:
         if frame.protocol != LINK_PROTOCOL:
@@ -201,7 +199,7 @@ class Voice:
         if frame.method == "messages":
             step.after.append(lambda: self._send_messages(frame))
         elif frame.method in {"checkpoint", "history", "restore"}:
-            step.send(Response(id=frame.id, error=f"{frame.method} {NEEDS_VERSIONS}"))
+            self._instance.files.asked(step, frame)
         else:
             step.send(Response(id=frame.id, error=f"there is no method {frame.method[:80]!r}"))
 

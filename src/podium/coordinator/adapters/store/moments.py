@@ -51,6 +51,10 @@ class Moments:
         """The rewind whose files have not all been taken back."""
         return self._row("WHERE pending = 1 ORDER BY seq DESC LIMIT 1", ())
 
+    def origin(self) -> MomentRow | None:
+        """Where the agent begins as a fork; None when it is none. Of a fork of a fork, the newer."""
+        return self._row("WHERE kind = 'fork' ORDER BY seq DESC LIMIT 1", ())
+
     def shown(self) -> list[tuple[int, int | None]]:
         """Which events the conversation consists of: ranges (after, up to), oldest first; the last has no end."""
         return shown_ranges([(seq, to) for seq, to in self._database.rows("SELECT seq, to_seq FROM moment")])
