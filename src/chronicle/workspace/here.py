@@ -1,19 +1,20 @@
 """Writing under the lock while nobody serves the workspace: into the working tree, then recorded from there."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from chronicle.control.failures import ChangedMeanwhileError
-from chronicle.control.messages import Restored
+from chronicle.control.messages import Put, Remove, Restore, Restored
 from chronicle.model.errors import StorageError
 from chronicle.model.iterations import Checkpoint
-from chronicle.model.paths import parent_of
 from chronicle.recording.reconcile import reconcile
 from chronicle.store.history import History
-from chronicle.workspace import applying, restoring
+from chronicle.workspace import applying
 from chronicle.workspace.writer import Writer
+from chronicle.worktree import restore as restore_through
 
 RECORD_SECONDS = 60.0
 """How long recording what was written may take."""
@@ -28,7 +29,10 @@ def put(writer: Writer, path: bytes, source: Path, mode: int | None, if_hash: st
     """Writes a file from `source`. Returns head."""
     writer.recorder.barrier(RECORD_SECONDS)
     expect(writer.history, path, if_hash)
-    _populate(writer, parent_of(path))
+    writer.worktree.prepare(path)
+    if writer.worktree.hollow:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            writer.worktree.empty(path)
     with translated(path), open(source, "rb") as content:
         applying.put(writer.layout.tree, path, content.fileno(), mode)
     return _record(writer, path)
@@ -38,7 +42,7 @@ def remove(writer: Writer, path: bytes, if_hash: str | None) -> int:
     """Removes what is at `path`. Returns head."""
     writer.recorder.barrier(RECORD_SECONDS)
     expect(writer.history, path, if_hash)
-    _populate(writer, parent_of(path))
+    writer.worktree.prepare(path)
     with translated(path):
         applying.remove(writer.layout.tree, path)
     return _record(writer, path)
@@ -47,13 +51,29 @@ def remove(writer: Writer, path: bytes, if_hash: str | None) -> int:
 def restore(writer: Writer, iteration: int, path: bytes) -> Restored:
     """Makes the tree, or what is at `path`, as it was."""
     head = writer.recorder.barrier(RECORD_SECONDS)
-    writer.worktree.complete()
     with translated(path):
-        touched = restoring.restore(writer.history, writer.pool, writer.layout.tree, head, iteration, path)
+        touched = restore_through(
+            writer.history, writer.pool, writer.layout.tree, iteration, path, worktree=writer.worktree
+        )
     if touched:
         reconcile(writer.layout, writer.history, writer.recorder, paths=touched)
         head = writer.recorder.barrier(RECORD_SECONDS)
     return Restored(head, touched)
+
+
+def change(writer: Writer, request: Put | Remove | Restore, head: int) -> Restored | None:
+    """A change of a tree that others watch: they note what it does."""
+    path, tree = request.path, writer.layout.tree
+    with translated(path):
+        match request:
+            case Put(source=source, mode=mode):
+                with open(source, "rb") as content:
+                    applying.put(tree, path, content.fileno(), mode)
+            case Remove():
+                applying.remove(tree, path)
+            case Restore(iteration=iteration):
+                return Restored(head, restore_through(writer.history, writer.pool, tree, iteration, path))
+    return None
 
 
 def checkpoint(writer: Writer, label: str | None, turn_id: str | None) -> Checkpoint:
@@ -89,20 +109,6 @@ def translated(path: bytes) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"{os.fsdecode(path) or 'the workspace'}: {error.strerror or error}") from error
-
-
-def _populate(writer: Writer, directory: bytes) -> None:
-    """Makes the entries of the hollow directories on the way to `directory`, as far as they are there."""
-    if not writer.worktree.hollow:
-        return
-    here = b""
-    writer.worktree.populate(here)
-    for name in directory.split(b"/") if directory else ():
-        here = here + b"/" + name if here else name
-        place = os.path.join(os.fsencode(writer.layout.tree), here)
-        if os.path.islink(place) or not os.path.isdir(place):
-            return
-        writer.worktree.populate(here)
 
 
 def _record(writer: Writer, path: bytes) -> int:

@@ -8,7 +8,7 @@ from chronicle.layout import Layout, Settings
 from chronicle.model.errors import StorageError
 from chronicle.model.findings import Finding
 from chronicle.recording.comparing import Comparison
-from chronicle.recording.excluding import Excluded, matcher
+from chronicle.recording.excluding import Excluded
 from chronicle.recording.notes import WroteNote
 from chronicle.store.history import History
 from chronicle.store.history.check import check as check_history
@@ -73,7 +73,7 @@ def _tree(layout: Layout, settings: Settings, history: History) -> Iterator[Find
     """
     if not was_clean(layout):
         return
-    excluded = Excluded(settings.exclude, matcher(settings.exclude))
+    excluded = Excluded(settings.exclude)
     for found in Comparison(layout, history, excluded).of(b"", time.time_ns() // 1_000_000):
         path = found.path if isinstance(found, WroteNote) else found.change.path
         what = "content" if isinstance(found, WroteNote) else found.change.kind

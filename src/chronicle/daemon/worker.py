@@ -1,0 +1,114 @@
+"""The worker: the process that serves one workspace, from fork to the end of its mount."""
+
+import logging
+import os
+import signal
+import socket
+import threading
+from typing import Final
+
+from chronicle.control.failures import failure_of
+from chronicle.daemon.fronts import Front, FuseFront, Order, WatchFront
+from chronicle.daemon.hands import Hands
+from chronicle.daemon.holding import Holder
+from chronicle.daemon.lines import Ended, Failed, Leave, Ready, hear, tell
+from chronicle.layout import Layout
+from chronicle.model.errors import ChronicleError
+from chronicle.store.pool.uploading import Uploader
+from chronicle.workspace.writer import Writer
+
+_log = logging.getLogger(__name__)
+
+DRAIN_SECONDS: Final = 3.0
+"""How long a mount that was taken from its users is still served, for requests that are under way."""
+
+
+def work(order: Order, line: socket.socket) -> int:
+    """Serves until told to leave, or until the mount is gone. Returns the exit code: 0 when everything is recorded."""
+    try:
+        worker = Worker(order, line)
+    except (ChronicleError, OSError) as error:
+        tell(line, Failed(failure_of(error)))
+        return 1
+    return worker.run()
+
+
+class Worker:
+    """One workspace, served."""
+
+    def __init__(self, order: Order, line: socket.socket) -> None:
+        """Takes the workspace over and gets ready to serve it. Raises ChronicleError or OSError; nothing is left then."""
+        self._line = line
+        self._leaving = threading.Event()
+        self._holder: Holder | None = None
+        self._uploader: Uploader | None = None
+        layout = Layout(order.workspace)
+        self._writer = Writer.begin(layout, layout.read_settings(), on_recorded=self._recorded)
+        try:
+            self._hands = Hands(line)
+            self._front: Front
+            if order.backend == "watch":
+                self._front = WatchFront(order, self._writer)
+            else:
+                self._front = FuseFront(order, self._writer, self._hands)
+            self._holder = Holder(self._writer, self._front, order.mountpoint)
+            self._front.attach(self._holder)
+        except BaseException:
+            self._writer.end()
+            raise
+        if self._writer.pool.remote is not None:
+            self._uploader = Uploader(self._writer.pool)
+            self._uploader.start()
+        self._holder.server.look_at(line.fileno(), self._told)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: self.leave())
+
+    def run(self) -> int:
+        """Serves to the end."""
+        assert self._holder is not None
+        self._holder.start()
+        tell(self._line, Ready(self._front.passthrough))
+        self._front.serve()
+        return self._end()
+
+    def leave(self) -> None:
+        """Begins the end: everything is recorded, then the mount goes away, which ends `run`. Idempotent, from any thread."""
+        if not self._leaving.is_set():
+            self._leaving.set()
+            threading.Thread(target=self._leave, name="chronicle-leave", daemon=True).start()
+
+    def _leave(self) -> None:
+        try:
+            self._front.leave()
+        except Exception:  # noqa: BLE001 - the supervisor sees to the mount when this process has ended
+            _log.exception("the mount can't be left in order")
+            os._exit(1)
+        if not self._front.served.wait(DRAIN_SECONDS):
+            os._exit(self._end())
+
+    def _end(self) -> int:
+        """Nothing comes any more: writes everything down and lets go."""
+        assert self._holder is not None
+        self._holder.stop()
+        self._hands.close()
+        if self._uploader is not None:
+            self._uploader.stop()
+        if self._front.lazy is not None:
+            self._writer.compared = False  # whoever kept the mount in use may have written until this moment
+        try:
+            self._writer.end()
+        except ChronicleError:
+            _log.exception("the workspace does not end in order; the next start makes up for it")
+            return 1
+        tell(self._line, Ended(self._front.lazy))
+        return 0
+
+    def _told(self) -> None:
+        message, _ = hear(self._line)
+        if message is None and self._holder is not None:
+            self._holder.server.look_away(self._line.fileno())  # the supervisor is gone
+        if message is None or isinstance(message, Leave):
+            self.leave()
+
+    def _recorded(self, _iterations: object) -> None:
+        if self._holder is not None:
+            self._holder.server.recorded()
