@@ -1,0 +1,313 @@
+"""A mount being served: one thread answers the kernel, helper threads do what takes long."""
+
+import errno
+import logging
+import os
+import stat
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from chronicle.layout import Layout, Settings
+from chronicle.mount import device as fuse_device
+from chronicle.mount import host, protocol
+from chronicle.mount.channel import Channel, DeviceChannel, Reply
+from chronicle.mount.nodes import Node, NodeTable
+from chronicle.mount.notes import Later, Listener, Notes
+from chronicle.mount.operations.attributes import Attributes
+from chronicle.mount.operations.directories import Directories
+from chronicle.mount.operations.extended import ExtendedAttributes
+from chronicle.mount.operations.files import Files
+from chronicle.mount.operations.links import Links
+from chronicle.mount.operations.made import FIRST, MadeNodes
+from chronicle.mount.operations.names import Names
+from chronicle.mount.options import MountOptions
+from chronicle.mount.protocol import Request
+from chronicle.mount.quota import Quota
+from chronicle.mount.served import Handler, Hollows, Served
+from chronicle.mount.sweep import Sweep
+from chronicle.mount.takeover import Agreed, TakeoverMemory
+from chronicle.mount.virtual import VirtualTree
+
+_log = logging.getLogger(__name__)
+
+_WANTED: Final = (
+    protocol.ASYNC_READ | protocol.ATOMIC_O_TRUNC | protocol.BIG_WRITES | protocol.ASYNC_DIO | protocol.PARALLEL_DIROPS
+    | protocol.MAX_PAGES | protocol.CACHE_SYMLINKS | protocol.NO_OPENDIR_SUPPORT | protocol.HANDLE_KILLPRIV_V2
+    | protocol.INIT_EXT | protocol.HAS_RESEND
+)  # fmt: skip
+"""What we ask of the kernel. Not the write-back cache: content would be noted before the kernel gave it to us."""
+
+
+class Session:
+    """Serves one mount from `device` until it is unmounted.
+
+    `memory` lets another process go on after this one; one that holds what an earlier process agreed makes this session a
+    takeover: the kernel is asked to send unanswered requests again. `statistics` counts requests by opcode.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a session is made of; each is made apart
+        self,
+        layout: Layout,
+        settings: Settings,
+        recorder: Listener,
+        worktree: Hollows | None,
+        options: MountOptions,
+        *,
+        device: int,
+        virtual: VirtualTree | None = None,
+        memory: TakeoverMemory | None = None,
+    ) -> None:
+        self.options = options
+        self.statistics: dict[int, int] = {}
+        self.passthrough = False
+        self._layout = layout
+        self._device = device
+        self._channel: Channel = DeviceChannel(device, options.max_write)
+        self._lock = threading.Lock()
+        self._root_fd = os.open(layout.tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._memory = memory
+        self.table = NodeTable(os.fstat(self._root_fd).st_ino, memory)
+        self.notes = Notes(recorder)
+        self.quota = Quota(options.quota_bytes if options.quota_bytes is not None else settings.quota_bytes)
+        self._served = Served(options, self.table, self.notes, self.quota, worktree, self._root_fd)
+        self._served.device = device
+        self._served.sync = (options.durability or settings.durability) == "sync"
+        self._sweep = Sweep(self._lock, self.table, self.notes, options, self._root_fd)
+        self._served.writing_began = self._sweep.writing_began
+        self._served.closed = self._sweep.closed
+        self._sweep.changed_unseen = self._tell_kernel
+        self._sweep.looked_at = self._measure
+        self._pool = ThreadPoolExecutor(options.threads, "chronicle-mount", host.enter, (self._root_fd,))
+        self._ending = threading.Event()
+        self._made = MadeNodes(virtual, self._channel, self._served.seconds) if virtual is not None else None
+        self._handlers = self._all_handlers()
+
+    def _all_handlers(self) -> dict[int, Handler]:
+        served = self._served
+        names = Names(served)
+        groups = (
+            names, Links(served, names), Files(served, names), Attributes(served), Directories(served),
+            ExtendedAttributes(served),
+        )  # fmt: skip
+        handlers: dict[int, Handler] = {protocol.INIT: self._init, protocol.DESTROY: lambda r: protocol.ok(r.unique)}
+        for group in groups:
+            handlers.update(group.handlers())
+        return handlers
+
+    def run(self) -> None:
+        """Serves until unmounted; the calling thread is the protocol thread. May be called once."""
+        counter: threading.Thread | None = None
+        try:
+            with host.Inside(self._root_fd):
+                if self._memory is not None and self._memory.agreed.minor:
+                    self._take_over(self._memory)
+                if self.quota.limit is not None:
+                    counter = threading.Thread(target=self._count, name="chronicle-quota", daemon=True)
+                    counter.start()
+                self._loop()
+        finally:
+            self._ending.set()
+            if counter is not None:
+                counter.join()
+            self._close()
+
+    def _loop(self) -> None:
+        receive, serve = self._channel.receive, self._serve
+        while (request := receive()) is not None:
+            serve(request)
+
+    def flush(self) -> None:
+        """Notes what open files hold that is not noted yet; for barriers and checkpoints. Any thread."""
+        with self._lock:
+            for node in list(self.table.writing):
+                self.notes.looked_at(node, quiet_ns=None)
+
+    def _serve(self, request: Request) -> None:
+        """Answers one request, whatever happens: no exception leaves it."""
+        opcode = request.opcode
+        self.statistics[opcode] = self.statistics.get(opcode, 0) + 1
+        made = self._made
+        if opcode in protocol.WITHOUT_REPLY or (made is not None and (request.node >= FIRST or made.is_root(request))):
+            self._serve_apart(request)
+            return
+        handler = self._handlers.get(opcode)
+        if handler is None:
+            self._channel.reply(protocol.failed(request.unique, errno.ENOSYS))
+            return
+        try:
+            self._carry_out(request, handler)
+        except Later as later:
+            request.keep()
+            prepare = later.prepare
+            self._pool.submit(self._prepare, request, handler, prepare)
+
+    def _carry_out(self, request: Request, handler: Handler) -> None:
+        """Raises `Later` and nothing else."""
+        with self._lock:
+            noted = self.notes.count
+            reply = self._attempt(request, handler)
+            waits = self._served.sync and self.notes.count != noted
+        if reply is None:
+            return
+        if waits:
+            self.notes.when_recorded(lambda: self._channel.reply(reply))
+        else:
+            self._channel.reply(reply)
+
+    def _attempt(self, request: Request, handler: Handler) -> Reply | None:
+        try:
+            return handler(request)
+        except Later:
+            raise
+        except OSError as error:
+            return protocol.failed(request.unique, error.errno)
+        except Exception:  # noqa: BLE001 - a fault of ours is one failed call, not the end of the mount
+            _log.exception("a request failed", extra={"operation": protocol.NAMES.get(request.opcode, request.opcode)})
+            return protocol.failed(request.unique, errno.EIO)
+
+    def _prepare(self, request: Request, handler: Handler, prepare: Callable[[], None]) -> None:
+        """On a helper thread: what had to be waited for, then the request; again when more is to be waited for."""
+        while True:
+            try:
+                prepare()
+            except OSError as error:
+                self._channel.reply(protocol.failed(request.unique, error.errno))
+                return
+            except Exception:  # noqa: BLE001 - as above
+                _log.exception("a request failed", extra={"operation": protocol.NAMES.get(request.opcode)})
+                self._channel.reply(protocol.failed(request.unique, errno.EIO))
+                return
+            request.prepared = True
+            try:
+                self._carry_out(request, handler)
+            except Later as later:
+                prepare = later.prepare
+            else:
+                return
+
+    def _serve_apart(self, request: Request) -> None:
+        """Requests without a reply, and those for what is made."""
+        opcode, made = request.opcode, self._made
+        if opcode == protocol.INTERRUPT:
+            if made is not None:
+                made.interrupt(protocol.U64.unpack_from(request.body)[0])
+        elif opcode in protocol.WITHOUT_REPLY:
+            with self._lock:
+                self._forget(request)
+        else:
+            request.keep()
+            self._pool.submit(self._answer_made, request)
+
+    def _forget(self, request: Request) -> None:
+        if request.opcode == protocol.FORGET:
+            forgotten = [(request.node, protocol.U64.unpack_from(request.body)[0])]
+        else:
+            count = protocol.U32.unpack_from(request.body)[0]
+            forgotten = list(protocol.FORGETS.iter_unpack(request.body[8 : 8 + 16 * count]))
+        for node, lookups in forgotten:
+            if node >= FIRST:
+                if self._made is not None:
+                    self._made.forget(node, lookups)
+            else:
+                self.table.forget(node, lookups)
+
+    def _answer_made(self, request: Request) -> None:
+        if self._made is not None:
+            reply = self._attempt(request, self._made.answer)
+            if reply is not None:
+                self._channel.reply(reply)
+
+    def _init(self, request: Request) -> None:
+        major, offered = protocol.parse_init(request.body)
+        if major < protocol.KERNEL_MAJOR:
+            raise OSError(errno.EPROTO, f"the kernel speaks FUSE {major}")
+        wanted = _WANTED
+        if self.options.passthrough:
+            wanted |= protocol.PASSTHROUGH
+        if self.options.readdirplus:
+            wanted |= protocol.DO_READDIRPLUS | protocol.READDIRPLUS_AUTO
+        minor = min(offered.minor, protocol.KERNEL_MINOR)
+        agreed = protocol.Initialisation(minor, offered.flags & wanted, offered.readahead, self.options.max_write)
+        self._channel.reply(protocol.init_reply(request.unique, agreed))
+        self._begin(agreed.flags)
+        if self._memory is not None:
+            self._memory.agree(Agreed(*agreed))
+
+    def _begin(self, flags: int) -> None:
+        self.passthrough = bool(flags & protocol.PASSTHROUGH) and fuse_device.can_pass_through(self._device)
+        self._served.through = self.passthrough
+
+    def _take_over(self, memory: TakeoverMemory) -> None:
+        """Learns what the kernel knows, finds its files in the tree, and has unanswered requests sent again."""
+        restore(self.table, memory)
+        self._begin(memory.agreed.flags)
+        if memory.agreed.flags & protocol.HAS_RESEND:
+            self._channel.reply(protocol.resend())
+
+    def _count(self) -> None:
+        self.quota.count(self._layout.tree, self._ending)
+
+    def _measure(self, node: Node) -> None:
+        if self.quota.limit is not None and node.handles:
+            self.quota.measured(node, os.fstat(node.handles[0].fd))
+
+    def _tell_kernel(self, node: Node) -> None:
+        self._channel.reply(protocol.invalidate_attributes(node.id))
+
+    def _close(self) -> None:
+        """Notes what is left (after a forced unmount files may be open) and gives everything back."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._sweep.stop()
+        self.flush()
+        for number in list(self.table.handles):
+            handle = self.table.closed(number)
+            if handle is not None:
+                os.close(handle.fd)
+        for node in list(self.table.by_id.values()):
+            node.close()
+        if self._made is not None:
+            self._made.close()
+        os.close(self._root_fd)
+
+
+def restore(table: NodeTable, memory: TakeoverMemory) -> None:
+    """Finds the files of remembered nodes by walking the tree (the caller's working directory)."""
+    wanted = {known.inode: known for known in memory.nodes() if known.inode}
+    nameless = [known for known in memory.nodes() if not known.inode]
+    pending: list[tuple[Node | None, bytes, bytes]] = [(None, b"", b".")]
+    chain: dict[bytes, Node] = {b".": table.root}
+    for known in nameless:
+        node = table.restore(known.node, 0, None, b"")
+        node.lookups, node.backing, node.backing_uses = known.lookups, known.backing, known.backing_uses
+    while pending and wanted:
+        _, _, place = pending.pop()
+        try:
+            entries = list(os.scandir(place))
+        except OSError:
+            continue
+        for entry in entries:
+            path = entry.path.removeprefix(b"./")
+            known_here = wanted.pop(entry.inode(), None)
+            if known_here is not None:
+                parent = _parent(table, memory, chain, os.path.dirname(path) or b".")
+                node = table.restore(known_here.node, known_here.inode, parent, entry.name)
+                node.lookups = known_here.lookups
+                node.backing, node.backing_uses = known_here.backing, known_here.backing_uses
+                chain[path] = node
+            if entry.is_dir(follow_symlinks=False):
+                pending.append((None, b"", path))
+
+
+def _parent(table: NodeTable, memory: TakeoverMemory, chain: dict[bytes, Node], path: bytes) -> Node:
+    """The node of a directory on the way; the kernel may have forgotten it, and then it gets a new number."""
+    known = chain.get(path)
+    if known is None:
+        above = _parent(table, memory, chain, os.path.dirname(path) or b".")
+        st = os.lstat(path)
+        assert stat.S_ISDIR(st.st_mode)
+        known = table.seen(above, os.path.basename(path), st)
+        known.lookups -= 1
+        chain[path] = known
+    return known
