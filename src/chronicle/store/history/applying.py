@@ -31,7 +31,7 @@ _UNKNOWN: Final = -1
 _FREE: Final = 0
 _MANY_DIRECTORIES: Final = 1024
 
-_encode_xattrs: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode_xattrs: Final = msgspec.msgpack.Encoder().encode
 
 
 class Applier:
@@ -396,7 +396,8 @@ class Applier:
             return
         known = self._of(node)
         mode = known[0] & TYPE_MASK | change.mode & ~TYPE_MASK
-        if mode != known[0]:
+        # A symbolic link has no permissions of its own.
+        if mode != known[0] and mode & TYPE_MASK != SYMLINK:
             self._alter(change, made, "chmod", parent, node, (mode, *known[1:]))
 
     def _xattr(self, change: Change, made: list[Iteration]) -> None:
@@ -411,7 +412,7 @@ class Applier:
 
 def _packed(xattrs: dict[bytes, bytes] | None) -> bytes | None:
     """Extended attributes as stored: equal ones are equal bytes."""
-    return _encode_xattrs(xattrs) if xattrs else None
+    return _encode_xattrs(dict(sorted(xattrs.items()))) if xattrs else None
 
 
 def _nested(outer: bytes, path: bytes) -> bool:

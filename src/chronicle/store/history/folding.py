@@ -38,7 +38,7 @@ class _Progress(msgspec.Struct):
     slot: tuple[int, str, int] | None = None
 
 
-def how_many(sizes: Sequence[int], longest: int = LONGEST_CHAIN) -> int:
+def how_many(sizes: Sequence[int], longest: int) -> int:
     """How many of the newest segments to fold, given their rows, newest first; 0: the chain is short enough.
 
     Enough to make the chain short, and then those that are no more than twice as large as what is folded anyway: a large

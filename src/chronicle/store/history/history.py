@@ -26,7 +26,7 @@ from chronicle.store.faults import fault
 from chronicle.store.history import files, reading, retaining, schema
 from chronicle.store.history.applying import REMEMBERED, Applier
 from chronicle.store.history.differing import Differ, linked
-from chronicle.store.history.folding import Folding, how_many
+from chronicle.store.history.folding import LONGEST_CHAIN, Folding, how_many
 from chronicle.store.history.schema import storage_errors
 from chronicle.store.history.segments import FOREVER, ITERATION_COLUMNS, Chain, Segment, describe, open_bases
 
@@ -72,11 +72,12 @@ class History:
     One process at a time may open it `writable` (the workspace's lock sees to that); others read beside it, whatever it does.
     """
 
-    def __init__(self, directory: Path, *, writable: bool = False, remembered: int = REMEMBERED) -> None:
+    def __init__(self, directory: Path, *, writable: bool, remembered: int, longest_chain: int) -> None:
         """Use `create` or `open`."""
         self.directory = directory
         self._writable = writable
         self._remembered = remembered
+        self._longest_chain = longest_chain
         self._pointer = os.fsencode(directory / files.HEAD)
         self._name: bytes | None = None
         self._chain: Chain | None = None
@@ -99,15 +100,23 @@ class History:
         return cls.open(directory, writable=True)
 
     @classmethod
-    def open(cls, directory: Path, *, writable: bool = False, remembered: int = REMEMBERED) -> "History":
-        """Opens a history. `remembered`: how many names and nodes the writer keeps in memory.
+    def open(
+        cls,
+        directory: Path,
+        *,
+        writable: bool = False,
+        remembered: int = REMEMBERED,
+        longest_chain: int = LONGEST_CHAIN,
+    ) -> "History":
+        """Opens a history. `remembered`: how many names and nodes the writer keeps in memory; chains of more sealed
+        segments than `longest_chain` are folded.
 
         Raises:
             WorkspaceNotFoundError: there is none.
             DamagedError: it can't be read; `chronicle fsck` says more.
             InvalidInputError: a newer Chronicle made it.
         """
-        history = cls(directory, writable=writable, remembered=remembered)
+        history = cls(directory, writable=writable, remembered=remembered, longest_chain=longest_chain)
         chain = history._current()
         if writable:
             files.tidy(directory, {segment.file.name for segment in chain.segments})
@@ -333,6 +342,8 @@ class History:
 
     def fold(self) -> None:
         """Folds a chain that is too long, now and here. It happens by itself in a thread of whoever writes."""
+        if self._fold is not None:
+            self._fold.join()
         while (folding := self._next_fold()) is not None:
             self._work(folding)
 
@@ -344,6 +355,12 @@ class History:
             self._fold = None
         with self._writing:
             self._let_go()
+
+    def __enter__(self) -> "History":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # How.
 
@@ -398,7 +415,7 @@ class History:
     def _next_fold(self) -> Folding | None:
         with self._writing:
             sealed = self._current().segments[1:]
-            count = how_many([segment.cut - segment.low for segment in sealed])
+            count = how_many([segment.cut - segment.low for segment in sealed], self._longest_chain)
             return Folding(self.directory, sealed[:count]) if count else None
 
     def _work(self, folding: Folding) -> bool:
@@ -417,7 +434,7 @@ class History:
     def _fold_when_long(self) -> None:
         if self._fold is not None and self._fold.is_alive():
             return
-        if how_many([1] * (len(self._current().segments) - 1)):
+        if len(self._current().segments) - 1 > self._longest_chain:
             self._fold = threading.Thread(target=self._fold_beside, name="chronicle-fold")
             self._fold.start()
 
