@@ -132,7 +132,7 @@ class Client:
         self._back(connection)
         if received.error is not None:
             raise error_of(received.error)
-        return msgspec.json.decode(received.ok or b"null", type=kind)
+        return msgspec.json.decode(received.ok, type=kind)
 
     def follow(self, after: int) -> "Following":
         """A stream of the iterations after `after`. Raises NobodyThereError."""

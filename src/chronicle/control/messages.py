@@ -165,14 +165,32 @@ class Unmounted(msgspec.Struct, frozen=True, omit_defaults=True):
     lazy: str | None = None
 
 
+NOTHING: Final = msgspec.Raw(b"null")
+
+
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line back: the answer to request `id`, or something pushed."""
+    """One line back, as it is read: the answer to request `id`, or something pushed."""
 
     id: int | None = None
-    ok: msgspec.Raw | None = None
+    ok: msgspec.Raw = NOTHING
     error: Failure | None = None
     push: Literal["recorded"] | None = None
     iterations: list[Iteration] | None = None
+
+
+class _Good(msgspec.Struct, frozen=True):
+    id: int
+    ok: msgspec.Raw
+
+
+class _Bad(msgspec.Struct, frozen=True):
+    id: int | None
+    error: Failure
+
+
+class _Pushed(msgspec.Struct, frozen=True):
+    push: Literal["recorded"]
+    iterations: list[Iteration]
 
 
 _encoder = msgspec.json.Encoder()
@@ -185,9 +203,14 @@ def line(message: msgspec.Struct) -> bytes:
 
 def answer(request_id: int, value: object) -> bytes:
     """A good answer as it is sent."""
-    return line(Answer(id=request_id, ok=msgspec.Raw(_encoder.encode(value))))
+    return line(_Good(request_id, msgspec.Raw(_encoder.encode(value))))
 
 
 def refusal(request_id: int | None, failure: Failure) -> bytes:
     """A bad answer as it is sent."""
-    return line(Answer(id=request_id, error=failure))
+    return line(_Bad(request_id, failure))
+
+
+def pushed(iterations: list[Iteration]) -> bytes:
+    """Iterations for a follower, as they are sent."""
+    return line(_Pushed("recorded", iterations))

@@ -14,7 +14,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from chronicle.control.failures import Failure, failure_of
-from chronicle.control.messages import MESSAGE_BYTES, PUSHED_AT_ONCE, Answer, Follow, answer, line, refusal
+from chronicle.control.messages import MESSAGE_BYTES, PUSHED_AT_ONCE, Follow, answer, pushed, refusal
 from chronicle.control.sockets import may_talk
 from chronicle.model.errors import ChronicleError
 from chronicle.model.iterations import Iteration
@@ -276,7 +276,7 @@ class Server(Generic[R]):
             return
         if found:
             connection.cursor = found[-1].iteration
-            self.say(connection, line(Answer(push="recorded", iterations=found)))
+            self.say(connection, pushed(found))
 
     def _drop(self, connection: _Connection) -> None:
         if connection.open:

@@ -98,7 +98,7 @@ class FuseFront:
     @property
     def passthrough(self) -> bool:
         """Whether the kernel reads and writes file data itself."""
-        return self._session.abilities.passthrough
+        return self._session.passthrough
 
     def attach(self, holder: "Holder") -> None:
         """Gives `.chronicle/` its answers."""
@@ -108,9 +108,9 @@ class FuseFront:
         self._session.run()
         self.served.set()
 
-    def flush(self, timeout: float) -> None:
+    def flush(self, timeout: float) -> None:  # noqa: ARG002 - nothing is waited for here
         """Notes what open files hold."""
-        self._session.flush(timeout)
+        self._session.flush()
 
     def change(self, request: Put | Remove | Restore, head: int) -> Restored | None:
         """Through the mount, by a hand, so that the kernel's caches stay right."""
@@ -120,7 +120,7 @@ class FuseFront:
     def leave(self) -> None:
         """Records everything, then unmounts; from users who do not leave within `LEAVE_SECONDS` it is taken."""
         try:
-            self._session.flush(RECORD_SECONDS)
+            self._session.flush()
             self._writer.recorder.barrier(RECORD_SECONDS)
         except (TimeoutError, ChronicleError) as error:
             _log.error(

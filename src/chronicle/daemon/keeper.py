@@ -79,7 +79,7 @@ class Keeper:
         )
         self._backend, self._why_watch = _backend(request.backend, house.abilities)
         self._state: State = "starting"
-        self._passthrough = False
+        self._passthrough = self._backend == "fuse" and request.passthrough and house.abilities.passthrough
         self._deaths: list[float] = []
         self._device: int | None = None
         self._memory: TakeoverMemory | None = None
@@ -210,8 +210,8 @@ class Keeper:
         match message:
             case None:
                 self._house.server.look_away(self._line.fileno())  # it dies; that is seen by itself
-            case Ready(passthrough=passthrough):
-                self._ready(passthrough=passthrough)
+            case Ready():
+                self._ready()
             case Failed(failure=failure):
                 self._failure = error_of(failure)
             case Ended():
@@ -222,7 +222,7 @@ class Keeper:
             case _:
                 _log.warning("a worker says what is not its to say")
 
-    def _ready(self, *, passthrough: bool) -> None:
+    def _ready(self) -> None:
         if self._state == "ending":
             self._send_leave()
             return
@@ -231,7 +231,6 @@ class Keeper:
             extra={"mountpoint": str(self.mountpoint), "backend": self._backend, "worker": self._pid},
         )
         self._state = "ready"
-        self._passthrough = passthrough
         self._answer_mount()
 
     def _answer_mount(self, error: Exception | None = None) -> None:

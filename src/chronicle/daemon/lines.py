@@ -16,8 +16,6 @@ _PACKET_BYTES: Final = 128 * 1024
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The worker serves."""
 
-    passthrough: bool = False
-
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """The worker could not begin, and ends."""

@@ -66,7 +66,7 @@ class Worker:
         """Serves to the end."""
         assert self._holder is not None
         self._holder.start()
-        tell(self._line, Ready(self._front.passthrough))
+        tell(self._line, Ready())
         self._front.serve()
         return self._end()
 
