@@ -71,8 +71,9 @@ class Populating:
             self._links.place(
                 version.node, names, entry.path, here, lambda there, name: self._one(there, name, version)
             )
-        elif self._is_free(here, entry.name):
-            self._one(here, entry.name, version)
+        elif not self._again or self._is_free(here, entry.name):
+            with ignoring(errno.EEXIST):
+                self._one(here, entry.name, version)
 
     def _one(self, here: int, name: bytes, version: Version) -> None:
         """Makes a file, a symbolic link or a special file where nothing is."""
@@ -141,7 +142,7 @@ class Populating:
         os.utime(fd, ns=(version.mtime_ns, version.mtime_ns))
 
     def _is_free(self, here: int, name: bytes) -> bool:
-        """Whether the entry is to be made; what an interrupted attempt left of it is removed."""
+        """Whether nothing is there; what an interrupted attempt may have left is removed."""
         try:
             seen = os.stat(name, dir_fd=here, follow_symlinks=False)
         except FileNotFoundError:

@@ -26,7 +26,7 @@ def varied(past: Past) -> None:
     past.write("src/closed/below/more", b"more")
     past.symlink("latest", "src/main.py")
     past.symlink("away", "/etc/passwd")
-    past.write("notes", b"a note")
+    past.write("notes", b"a note", xattrs={b"user.colour": b"blue"})
     past.change("special", "queue", mode=stat.S_IFIFO | 0o620)
     past.mkdir("other")
     past.write("large", os.urandom(6_000_000))
