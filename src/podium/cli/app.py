@@ -20,6 +20,8 @@ COMMANDS: Final[dict[str, str]] = {
     "chat": "Talk to an agent.",
     "cancel": "Cancel the running turn.",
     "state": "Print an agent's state.",
+    "fork": "Make a new agent that begins as another was.",
+    "rewind": "Take an agent back to a moment.",
     "requests": "List what an agent asks: questions and permissions.",
     "answer": "Answer a question or permission.",
     "agents": "List or erase durable agents.",

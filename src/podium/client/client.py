@@ -10,6 +10,7 @@ from podium.client.deployments import Deployments
 from podium.client.errors import PodiumConnectionError
 from podium.client.files import FileContent, FileEntry, Files, IterationMeta
 from podium.client.instances import Agents, Instances
+from podium.client.moments import Moments
 from podium.client.settings import ClientSettings, read_settings
 from podium.client.socket import Dialer
 from podium.client.timing import Timing, system_timing
@@ -38,6 +39,7 @@ class PodiumClient:
         self.deployments = Deployments(self._transport)
         self.instances = Instances(self._transport)
         self.agents = Agents(self._transport)
+        self.moments = Moments(self._transport)
         self.files = Files(self._transport)
         self.keys = Keys(self._transport)
         self.secrets = Secrets(self._transport)

@@ -17,6 +17,7 @@ from podium.coordinator.api.endpoints import endpoints
 from podium.coordinator.api.host import Check, Host
 from podium.coordinator.api.instances import Instances
 from podium.coordinator.api.lookup import Lookup
+from podium.coordinator.api.moments import Moments
 from podium.coordinator.api.reads import Reads
 from podium.coordinator.api.upgrades import Upgrades
 from podium.coordinator.supervisor.supervisor import Parts, Supervisor
@@ -99,7 +100,8 @@ class Coordinator:
         lookup = Lookup(self.supervisor)
         checks: dict[str, Check] = {"discovery": self._check_discovery}
         host = Host(self.supervisor, self._address.version, self._load, checks)
-        return endpoints(host, Instances(lookup), Conversations(lookup), Reads(lookup))
+        table = endpoints(host, Instances(lookup), Conversations(lookup), Reads(lookup))
+        return [*table, *Moments(lookup).endpoints()]
 
     async def _check_discovery(self) -> None:
         async with asyncio.timeout(READY_CHECK_SECONDS):

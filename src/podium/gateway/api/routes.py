@@ -12,6 +12,7 @@ from podium.gateway.api.forwarding import Forwarder
 from podium.gateway.api.hosts import Hosts
 from podium.gateway.api.instances import Instances
 from podium.gateway.api.keys import Keys
+from podium.gateway.api.moments import Moments
 from podium.gateway.api.platform import Platform
 from podium.gateway.api.secrets import Secrets
 from podium.gateway.parts import Parts
@@ -58,6 +59,7 @@ def _endpoints(parts: Parts) -> list[Endpoint]:
         *Instances(parts, forwarder).endpoints(),
         *Conversation(parts, forwarder).endpoints(),
         *Agents(parts).endpoints(),
+        *Moments(parts, forwarder).endpoints(),
         *Secrets(parts).endpoints(),
         *Config(parts, models).endpoints(),
         *Keys(parts).endpoints(),

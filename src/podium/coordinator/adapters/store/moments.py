@@ -5,11 +5,17 @@ from typing import Any, Final, NamedTuple
 
 from podium.coordinator.adapters.store.database import Database
 from podium.coordinator.adapters.store.records import MomentRow
+from podium.wire import moments as wire
 
 _MOMENTS: Final = (
     "SELECT seq, kind, to_seq, state_version, iteration, before_version, before_iteration, pending, ts FROM moment "
 )
 _CHECKPOINT: Final = "SELECT position, state_version, iteration, turn_id FROM checkpoint "  # a position is a seq
+
+_ENDS: Final = (
+    "SELECT position, state_version, iteration, turn_id, ts FROM checkpoint WHERE position < ? "
+    "ORDER BY position DESC LIMIT ?"
+)
 
 
 class Moment(NamedTuple):
@@ -39,13 +45,21 @@ class Moments:
         """
         ended = _moment(self._database.row(_CHECKPOINT + "WHERE position <= ? ORDER BY position DESC LIMIT 1", (seq,)))
         turned = self._row("WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (seq + 1,))
-        if turned is None:
+        if turned is None or (turned.kind == "fork" and ended is not None and ended.seq == seq):
             return ended
         if turned.seq > seq:
             return Moment(seq, turned.before_version, turned.before_iteration)
         if ended is not None and ended.seq > turned.seq:
             return ended
         return Moment(turned.seq, turned.state_version, turned.iteration)
+
+    def page(self, before: int, limit: int) -> list[wire.Moment]:
+        """At most `limit` moments before event `before`, newest first."""
+        ended = self._database.rows(_ENDS, (before, limit))
+        turned = self._database.rows(_MOMENTS + "WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before, limit))
+        found = [wire.Moment(row[0], row[1], row[2], "turn", row[3], row[4]) for row in ended]
+        found += [wire.Moment(row[0], row[3], row[4], row[1], None, row[8]) for row in turned]
+        return sorted(found, key=lambda moment: moment.seq, reverse=True)[:limit]
 
     def pending(self) -> MomentRow | None:
         """The rewind whose files have not all been taken back."""
