@@ -96,7 +96,7 @@ class Node:
             FileNotFoundError: it has no name and nobody has it open.
         """
         if self.deep >= 0:
-            return b"/proc/self/fd/%d" % self.deep
+            return b"/proc/self/fd/%d/." % self.deep
         parent = self.parent
         if parent is None:
             if self.id == ROOT_ID:

@@ -50,7 +50,9 @@ class Links:
             self._table.linked(node, parent, name)
             self._notes.change("link", path, source=source)
         else:
-            os.link(node.place(), place, follow_symlinks=True)
+            os.link(
+                node.place(), place, src_dir_fd=self._served.root_fd
+            )  # a directory given: only then links are followed
             self._table.linked(node, parent, name)
             self._named_at_last(node.id)
         st = os.lstat(place)
