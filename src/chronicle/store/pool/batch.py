@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from blake3 import blake3
 
+from chronicle.model.errors import StorageError
 from chronicle.store.faults import fault
 from chronicle.store.pool.bodies import Compressor
 from chronicle.store.pool.catalogue import LOOSE, PACKED, WAITING, Catalogue, failure, translated
@@ -69,6 +70,7 @@ class PoolBatch:
         self._mending: set[bytes] = set()  # known, but not there as they should be: what comes now replaces them
         self._found: dict[bytes, int] = {}  # objects this durable batch counts on, with their place
         self._bytes = 0
+        self._failed = False
 
     def add(self, data: bytes | memoryview) -> Stored:
         """Stores content.
@@ -100,22 +102,19 @@ class PoolBatch:
             return stored if stored.size > LARGE else self.add(read_exactly(fd, LARGE))
 
     def commit(self) -> None:
-        """Makes visible what was added so far."""
+        """Makes visible what was added so far.
+
+        Raises:
+            StorageError: the disk refuses, or did when an earlier part of this batch was to be committed.
+        """
+        if self._failed:
+            raise StorageError("an earlier part of this batch could not be stored")
         if not (self._arriving or self._replacing or self._found):
             return
-        writing = self._writing
-        now = int(writing.clock() * 1000)
         fault("pool.written")
-        with writing.catalogue.transaction(durable=self._durable) as writer:
-            _insert(writer, self._arriving, now)
-            for digest, arriving in self._arriving.items():
-                if arriving.written is not None:
-                    writing.loose.place(arriving.written, digest)
-            for digest, arriving in self._replacing.items():
-                replace(writer, writing.loose, digest, arriving, now=now, uploaded=WAITING)
-            if self._durable:
-                self._make_durable(writer, now)
-            fault("pool.placed")
+        self._failed = True
+        self._write()
+        self._failed = False
         fault("pool.committed")
         self._forget()
 
@@ -125,6 +124,20 @@ class PoolBatch:
             if arriving.written is not None:
                 discard(arriving.written)
         self._forget()
+
+    def _write(self) -> None:
+        loose = self._writing.loose
+        now = int(self._writing.clock() * 1000)
+        with self._writing.catalogue.transaction(durable=self._durable) as writer:
+            _insert(writer, self._arriving, now)
+            for digest, arriving in self._arriving.items():
+                if arriving.written is not None:
+                    loose.place(arriving.written, digest)
+            for digest, arriving in self._replacing.items():
+                replace(writer, loose, digest, arriving, now=now, uploaded=WAITING)
+            if self._durable:
+                self._make_durable(writer, now)
+            fault("pool.placed")
 
     def _add_large(self, source: Source) -> Stored:
         whole = blake3()

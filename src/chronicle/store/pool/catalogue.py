@@ -96,15 +96,22 @@ class Catalogue:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for this thread alone, as long as the block lasts."""
+        """A connection for this thread alone, as long as the block lasts; the block's database errors become ours."""
+        with self.lent() as connection:
+            try:
+                yield connection
+            except sqlite3.Error as error:
+                raise failure(f"reading {self._path}", error) from error
+
+    @contextmanager
+    def lent(self) -> Iterator[sqlite3.Connection]:
+        """As `reading`, for blocks in which others work, too, whose errors are not about this file."""
         try:
             connection = self._idle.pop()
         except IndexError:
             connection = self._fresh()
         try:
             yield connection
-        except sqlite3.Error as error:
-            raise failure(f"reading {self._path}", error) from error
         finally:
             if self._closed or len(self._idle) >= IDLE_READERS:
                 connection.close()

@@ -84,7 +84,7 @@ class Pool:
         Raises:
             StorageError: the disk refuses; nothing became visible.
         """
-        with self._batch_lock, self.catalogue.reading() as connection:
+        with self._batch_lock, self.catalogue.lent() as connection:
             batch = PoolBatch(self._writing, connection, durable=durable)
             try:
                 yield batch
@@ -169,12 +169,13 @@ class Pool:
     def users(self) -> dict[str, Path]:
         """The workspaces that use this pool, with their directories."""
         found = {}
-        for path in (self.directory / USERS).iterdir():
-            if not path.name.startswith("."):
-                try:
-                    found[path.name] = Path(os.fsdecode(path.read_bytes()))
-                except FileNotFoundError:  # unregistered meanwhile
-                    continue
+        with translated("reading the users of the pool"):
+            for path in (self.directory / USERS).iterdir():
+                if not path.name.startswith("."):
+                    try:
+                        found[path.name] = Path(os.fsdecode(path.read_bytes()))
+                    except FileNotFoundError:  # unregistered meanwhile
+                        continue
         return found
 
     def object(self, digest: bytes) -> Opened:

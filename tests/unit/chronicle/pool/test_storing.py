@@ -1,6 +1,7 @@
 """Contents go into a pool: once, small and large, whole or not at all."""
 
 import os
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -260,3 +261,47 @@ def test_workspaces_are_registered_with_their_directories(pool: Pool, tmp_path: 
     for bad in ("", ".", "..", "a/b", ".hidden", "a\0b"):
         with pytest.raises(InvalidInputError):
             pool.register(bad, tmp_path)
+
+
+@pytest.mark.proves("CHR-FULL-DISK")
+def test_a_batch_whose_part_was_refused_can_not_be_taken_for_stored(pool: Pool, tmp_path: Path) -> None:
+    stored = []
+
+    def store_and_go_on() -> None:
+        with pool.batch() as batch:
+            stored.append(batch.add(noise(100_000)))
+            (pool.directory / "tmp").rename(tmp_path / "away")
+            with pytest.raises(StorageError):
+                batch.commit()
+            (tmp_path / "away").rename(pool.directory / "tmp")
+            batch.add(noise(100))
+
+    with pytest.raises(StorageError, match="earlier part"):
+        store_and_go_on()
+    assert not pool.contains(stored[0].digest)
+    put(pool, noise(100_000))
+    assert pool.read(stored[0].digest) == noise(100_000)
+
+
+def test_errors_of_others_in_a_batch_stay_theirs(pool: Pool) -> None:
+    with pytest.raises(sqlite3.OperationalError), pool.batch():
+        sqlite3.connect("/nowhere/at/all")
+
+
+def test_any_thread_may_read_while_another_stores(pool: Pool) -> None:
+    stored = put(pool, *(noise(300 + 1000 * seed, seed) for seed in range(60)))
+    wrong: list[int] = []
+
+    def read() -> None:
+        for seed, one in enumerate(stored):
+            if pool.read(one.digest) != noise(300 + 1000 * seed, seed):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for seed in range(20):
+        put(pool, noise(500, 1000 + seed))
+    for thread in threads:
+        thread.join()
+    assert wrong == []
