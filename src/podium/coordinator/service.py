@@ -12,8 +12,10 @@ from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.load import Meter
 from podium.coordinator.adapters.store import StoreError, StoreFullError
+from podium.coordinator.adapters.workspaces import workspace_problem
 from podium.coordinator.api.conversations import Conversations
 from podium.coordinator.api.endpoints import endpoints
+from podium.coordinator.api.file_routes import file_routes
 from podium.coordinator.api.host import Check, Host
 from podium.coordinator.api.instances import Instances
 from podium.coordinator.api.lookup import Lookup
@@ -101,7 +103,11 @@ class Coordinator:
         checks: dict[str, Check] = {"discovery": self._check_discovery}
         host = Host(self.supervisor, self._address.version, self._load, checks)
         table = endpoints(host, Instances(lookup), Conversations(lookup), Reads(lookup))
-        return [*table, *Moments(lookup).endpoints()]
+        return [
+            *table,
+            *Moments(lookup).endpoints(),
+            *file_routes(lookup, self._parts.directory.parent / "coordinator"),
+        ]
 
     async def _check_discovery(self) -> None:
         async with asyncio.timeout(READY_CHECK_SECONDS):
@@ -145,4 +151,4 @@ def _translate(error: Exception) -> PodiumError | None:
         return PodiumError(ErrorCode.QUOTA_EXCEEDED, "the host's disk is full")
     if isinstance(error, StoreError):
         return PodiumError(ErrorCode.INTERNAL, "the agent's databases can't be used")
-    return None
+    return workspace_problem(error)

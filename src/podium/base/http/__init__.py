@@ -18,6 +18,7 @@ from podium.base.http.endpoint import HTML as HTML
 from podium.base.http.endpoint import PLAIN_TEXT as PLAIN_TEXT
 from podium.base.http.endpoint import PUBLIC as PUBLIC
 from podium.base.http.endpoint import Access as Access
+from podium.base.http.endpoint import Binary as Binary
 from podium.base.http.endpoint import Endpoint as Endpoint
 from podium.base.http.endpoint import HeaderParam as HeaderParam
 from podium.base.http.endpoint import Media as Media

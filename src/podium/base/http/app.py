@@ -137,7 +137,9 @@ class HttpApp:
         head = {**outcome.headers, "x-request-id": exchange.request_id}
         if isinstance(outcome, Streamed) and exchange.method == "HEAD":
             await close_source(outcome.chunks)
-            outcome = Answer(outcome.status, None, {}, outcome.content_type)
+            await send({"type": "http.response.start", "status": outcome.status, "headers": _raw(head)})
+            await send({"type": "http.response.body", "body": b""})
+            return
         if isinstance(outcome, Streamed):
             await self._streams.run(outcome, head, receive, send)
             return

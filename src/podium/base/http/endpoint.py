@@ -60,12 +60,24 @@ class Multipart:
 
 
 @dataclass(frozen=True)
+class Binary:
+    """A body of any bytes that the handler reads itself, as it streams in (`Call.stream`); its content type doesn't matter."""
+
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class Param:
-    """A part of the path: its type, and the error of a value that can't be one."""
+    """A part of the path: its type, and the error of a value that can't be one.
+
+    `spans`: it takes one part of the path or more, as few as let the rest of the route match; an encoded slash (`%2F`) never
+    ends it. Its value has the slashes, and bytes that are no UTF-8 as surrogates (PEP 383).
+    """
 
     type: Any = str
     missing: ErrorCode = ErrorCode.NOT_FOUND
     description: str = ""
+    spans: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class Endpoint:
     """One route.
 
     `path` has parameters in braces, described by `params`. `query` is a Struct whose fields are the query parameters.
-    `body` is a type msgspec can read, or a `Multipart`. `answers` maps a status to a type, a `Media`, a tuple of such
+    `body` is a type msgspec can read, a `Multipart` or a `Binary`. `answers` maps a status to a type, a `Media`, a tuple of such
     alternatives, or None (no body); the first one is the status of a plain returned value. `errors` are the codes the
     route itself may answer with; those every route has (bad input, credentials, 5xx) are added by the document.
     """
@@ -116,4 +128,4 @@ class Endpoint:
     @property
     def reads_json(self) -> bool:
         """Whether the body is JSON that is read before the handler runs."""
-        return self.body is not None and not isinstance(self.body, Multipart)
+        return self.body is not None and not isinstance(self.body, Multipart | Binary)

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from podium.base.http.app import PROBLEM_JSON
-from podium.base.http.endpoint import PUBLIC, Endpoint, HeaderParam, Media, Multipart
+from podium.base.http.endpoint import PUBLIC, Binary, Endpoint, HeaderParam, Media, Multipart
 from podium.base.http.routes import parameter_names
 from podium.wire.errors import MAPPINGS, ErrorCode, Problem
 from podium.wire.rest import Permission
@@ -19,6 +19,8 @@ _STATUS_TEXT: Final = {
     201: "Made",
     202: "Accepted",
     204: "Done; there is nothing to say",
+    206: "The range that was asked for",
+    304: "What you have is what there is",
 }
 
 
@@ -123,6 +125,9 @@ class _Writer:
     def _body(self, endpoint: Endpoint) -> dict[str, Any]:
         if isinstance(endpoint.body, Multipart):
             return {"required": True, "content": {"multipart/form-data": {"schema": dict(endpoint.body.schema)}}}
+        if isinstance(endpoint.body, Binary):
+            octets = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+            return {"required": False, "description": endpoint.body.description, "content": octets}
         content: dict[str, Any] = {"schema": self._refs[_key(endpoint.body)]}
         if "body" in endpoint.examples:
             content["example"] = endpoint.examples["body"]

@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from podium.base.http.endpoint import Endpoint
+from podium.base.http.endpoint import Endpoint, Param
 from podium.wire.errors import ErrorCode, PodiumError
 
 
@@ -22,11 +22,12 @@ class _Node:
     def __init__(self) -> None:
         self.fixed: dict[str, _Node] = {}
         self.parameter: _Node | None = None
+        self.spanning: _Node | None = None
         self.endpoints: dict[str, Endpoint] = {}
 
 
 class Routes:
-    """The endpoints by path and method. A fixed part wins over a parameter.
+    """The endpoints by path and method. A fixed part wins over a parameter, that over one that spans parts.
 
     Raises:
         ValueError: two endpoints share path and method.
@@ -43,7 +44,7 @@ class Routes:
         Raises:
             PodiumError: `not_found`, `method_not_allowed`, or what the parameter declares for a value that can't be one.
         """
-        parts = [_decoded(part) for part in raw_path.split(b"/")[1:]]
+        parts = [unquote_to_bytes(part) for part in raw_path.split(b"/")[1:]]
         found = _find(self._root, parts, 0, ())
         if found is None:
             raise PodiumError(ErrorCode.NOT_FOUND, "there is no such route")
@@ -56,7 +57,10 @@ class Routes:
     def _add(self, endpoint: Endpoint) -> None:
         node = self._root
         for part in endpoint.path.split("/")[1:]:
-            if part.startswith("{"):
+            if part.startswith("{") and endpoint.params.get(part[1:-1], _ONE_PART).spans:
+                node.spanning = node.spanning or _Node()
+                node = node.spanning
+            elif part.startswith("{"):
                 node.parameter = node.parameter or _Node()
                 node = node.parameter
             else:
@@ -71,25 +75,39 @@ def parameter_names(path: str) -> list[str]:
     return [part[1:-1] for part in path.split("/") if part.startswith("{")]
 
 
-def _find(
-    node: _Node, parts: list[str | None], at: int, values: tuple[str, ...]
-) -> tuple[_Node, tuple[str, ...]] | None:
+def _find(node: _Node, parts: list[bytes], at: int, values: tuple[str, ...]) -> tuple[_Node, tuple[str, ...]] | None:
     if at == len(parts):
         return (node, values) if node.endpoints else None
-    part = parts[at]
-    if part is None:
-        return None
-    fixed = node.fixed.get(part)
-    if fixed is not None and (found := _find(fixed, parts, at + 1, values)) is not None:
-        return found
-    if node.parameter is None or not part:
-        return None
-    return _find(node.parameter, parts, at + 1, (*values, part))
+    part = _text(parts[at])
+    if part is not None:
+        fixed = node.fixed.get(part)
+        if fixed is not None and (found := _find(fixed, parts, at + 1, values)) is not None:
+            return found
+        if node.parameter is not None and part:
+            return _find(node.parameter, parts, at + 1, (*values, part))
+    return _find_spanning(node.spanning, parts, at, values) if node.spanning is not None else None
 
 
-def _decoded(part: bytes) -> str | None:
+def _find_spanning(
+    node: _Node, parts: list[bytes], at: int, values: tuple[str, ...]
+) -> tuple[_Node, tuple[str, ...]] | None:
+    # What can follow is short, so only the last few parts have to be tried.
+    for upto in (*range(max(at + 1, len(parts) - _depth(node)), len(parts)), len(parts)):
+        spanned = b"/".join(parts[at:upto]).decode("utf-8", "surrogateescape")
+        if (found := _find(node, parts, upto, (*values, spanned))) is not None:
+            return found
+    return None
+
+
+def _depth(node: _Node) -> int:
+    """How many parts the longest route below has (a spanning one has no bound, and there is none below another)."""
+    below = [*node.fixed.values(), *([node.parameter] if node.parameter else [])]
+    return 1 + max(map(_depth, below)) if below else 0
+
+
+def _text(part: bytes) -> str | None:
     try:
-        return unquote_to_bytes(part).decode("utf-8")
+        return part.decode("utf-8")
     except UnicodeDecodeError:
         return None
 
@@ -101,6 +119,9 @@ def _typed(endpoint: Endpoint, values: tuple[str, ...]) -> dict[str, Any]:
         if param is None:
             typed[name] = value
             continue
+        if param.spans:
+            typed[name] = value
+            continue
         if "\n" in value:
             raise PodiumError(param.missing, f"{name} can't be that")
         try:
@@ -108,3 +129,6 @@ def _typed(endpoint: Endpoint, values: tuple[str, ...]) -> dict[str, Any]:
         except msgspec.ValidationError as error:
             raise PodiumError(param.missing, f"no {name} looks like that") from error
     return typed
+
+
+_ONE_PART = Param()

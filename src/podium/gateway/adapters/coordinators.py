@@ -1,7 +1,8 @@
 """Coordinators: where they are, and calls to their interface."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, NamedTuple, TypeVar
 
 import aiohttp
@@ -63,6 +64,48 @@ class Reply(NamedTuple):
     retry_after: float | None = None
 
 
+class OpenReply:
+    """The answer of a coordinator, its body still to come. Read it to its end one way or the other, or close what reads."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
+
+    @property
+    def content_type(self) -> str:
+        """Without parameters."""
+        return self._response.content_type
+
+    @property
+    def full_type(self) -> str:
+        """With parameters."""
+        return self.headers.get("content-type", "application/octet-stream")
+
+    async def whole(self) -> Reply:
+        """All of it, when it is not large."""
+        return await _whole(self._response)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """What comes, as it comes. A coordinator that goes away in the middle ends a stream of events, and breaks any other
+        body off, so that nobody takes a part of a file for the whole.
+
+        Raises:
+            ConnectionError: it went away.
+        """
+        if self.content_type == EVENT_STREAM:
+            async for chunk in _chunks(self._response):
+                yield chunk
+            return
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ConnectionError("the coordinator went away in the middle of its answer") from error
+        finally:
+            self._response.close()
+
+
 class NotConnectedError(PodiumError):
     """`coordinator_unreachable`, and certain that the coordinator has not seen the call."""
 
@@ -117,20 +160,28 @@ class Coordinators:
         Raises:
             PodiumError: `coordinator_unreachable`, `agent_timeout`.
         """
-        try:
+        with _failures():
             async with asyncio.timeout(request.seconds):
-                response = await self._send(coordinator, request)
+                response = await self._send(coordinator, request, request.body)
                 if response.content_type == EVENT_STREAM:
                     return Reply(response.status, EVENT_STREAM, chunks=_chunks(response))
                 return await _whole(response)
-        except aiohttp.ClientConnectorError as error:
-            raise NotConnectedError(ErrorCode.COORDINATOR_UNREACHABLE, AWAY, retry_after=RETRY_SECONDS) from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise away() from error
-        except TimeoutError as error:
-            raise PodiumError(ErrorCode.AGENT_TIMEOUT, "no answer came in time", retry_after=RETRY_SECONDS) from error
 
-    async def _send(self, coordinator: CoordinatorRecord, request: Request) -> aiohttp.ClientResponse:
+    async def begin(
+        self, coordinator: CoordinatorRecord, request: Request, body: AsyncIterator[bytes] | None = None
+    ) -> OpenReply:
+        """Calls a coordinator and returns when its answer begins. `body`: sent as it comes, instead of that of the request.
+
+        Raises:
+            PodiumError: as `call`.
+        """
+        with _failures():
+            async with asyncio.timeout(request.seconds):
+                return OpenReply(await self._send(coordinator, request, request.body if body is None else body))
+
+    async def _send(
+        self, coordinator: CoordinatorRecord, request: Request, body: bytes | AsyncIterator[bytes] | None
+    ) -> aiohttp.ClientResponse:
         assert self._session is not None, "open() comes first"
         follows = EVENT_STREAM in request.headers.get("accept", "")
         timeout = aiohttp.ClientTimeout(
@@ -139,11 +190,24 @@ class Coordinators:
         return await self._session.request(
             request.method,
             URL(coordinator.url + request.path, encoded=True),
-            data=request.body,
+            data=body,
             headers={**request.headers, **cluster_headers(request.identity, self._cluster_key, request.request_id)},
             timeout=timeout,
             allow_redirects=False,
         )
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What can go wrong on the way to a coordinator, as callers know it."""
+    try:
+        yield
+    except aiohttp.ClientConnectorError as error:
+        raise NotConnectedError(ErrorCode.COORDINATOR_UNREACHABLE, AWAY, retry_after=RETRY_SECONDS) from error
+    except (aiohttp.ClientError, ConnectionError) as error:
+        raise away() from error
+    except TimeoutError as error:
+        raise PodiumError(ErrorCode.AGENT_TIMEOUT, "no answer came in time", retry_after=RETRY_SECONDS) from error
 
 
 def away() -> PodiumError:

@@ -15,7 +15,7 @@ from podium.wire.rest import Agent, Page, Permission
 from podium.wire.status import ALIVE
 
 TAG = "agents"
-_AGENT = Param(Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")], ErrorCode.AGENT_NOT_FOUND, "Agent id")
+AGENT = Param(Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")], ErrorCode.AGENT_NOT_FOUND, "Agent id")
 
 
 class Agents:
@@ -84,7 +84,7 @@ class Agents:
                 tag=TAG,
                 access=Permission.INSTANCES_READ,
                 summary="Show an agent",
-                params={"agent_id": _AGENT},
+                params={"agent_id": AGENT},
                 answers={200: Agent},
                 errors=(ErrorCode.AGENT_NOT_FOUND,),
             ),
@@ -96,7 +96,7 @@ class Agents:
                 access=Permission.INSTANCES_WRITE,
                 summary="Erase an agent",
                 description="State, messages, logs and workspace. 409 while an instance is alive.",
-                params={"agent_id": _AGENT},
+                params={"agent_id": AGENT},
                 answers={204: None},
                 errors=(
                     ErrorCode.AGENT_NOT_FOUND,

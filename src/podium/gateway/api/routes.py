@@ -8,6 +8,7 @@ from podium.gateway.api.agents import Agents
 from podium.gateway.api.config import Config
 from podium.gateway.api.conversation import Conversation
 from podium.gateway.api.deployments import Deployments
+from podium.gateway.api.files import Files
 from podium.gateway.api.forwarding import Forwarder
 from podium.gateway.api.hosts import Hosts
 from podium.gateway.api.instances import Instances
@@ -60,6 +61,7 @@ def _endpoints(parts: Parts) -> list[Endpoint]:
         *Conversation(parts, forwarder).endpoints(),
         *Agents(parts).endpoints(),
         *Moments(parts, forwarder).endpoints(),
+        *Files(parts).endpoints(),
         *Secrets(parts).endpoints(),
         *Config(parts, models).endpoints(),
         *Keys(parts).endpoints(),

@@ -1,0 +1,167 @@
+"""A workspace as a whole: what changed, what differs, taking it back, naming moments, packing it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+
+from chronicle.model.paths import workspace_path
+from podium.base.http import EVENT_STREAM, Answer, Call, SseEvent, Streamed, event_stream
+from podium.coordinator.api.archives import gzipped_tar
+from podium.coordinator.api.queries import number_of
+from podium.coordinator.api.shelves import Shelves
+from podium.coordinator.api.shown import checkpoint_of, difference_of, iteration_of
+from podium.coordinator.domain.cursors import DiffCursor, diff_cursor
+from podium.coordinator.domain.ports import WorkspaceLibrary
+from podium.wire.errors import ErrorCode, PodiumError, as_json
+from podium.wire.files import (
+    ChangesQuery,
+    CheckpointList,
+    DiffQuery,
+    FileIteration,
+    Restored,
+    WorkspaceChanges,
+    WorkspaceCheckpoint,
+    WorkspaceDiff,
+)
+
+UNIFIED = "text/x-diff"
+"""Asks for differences as text, the way `diff -u` and `git` write them."""
+
+GZIP = "application/gzip"
+
+LOOK_SECONDS = 1.0
+"""How often a follower looks for changes that nobody told of: those of an agent that sleeps."""
+
+BATCH = 256
+"""Changes read at once for a follower."""
+
+
+class WorkspaceRoutes:
+    """Handlers below `/workspace`."""
+
+    def __init__(self, shelves: Shelves) -> None:
+        self._shelves = shelves
+
+    async def list_changes(self, call: Call) -> WorkspaceChanges | Streamed:
+        """Changes in order: a page, or with `Accept: text/event-stream` all of them and what follows."""
+        agent_id = self._shelves.agent_of(call)
+        query: ChangesQuery = call.query
+        path = workspace_path(query.path)
+        after = number_of(query.cursor, query.after)
+        if call.headers.accepts(EVENT_STREAM.content_type):
+            after = number_of(call.headers.get("last-event-id"), after)
+            await self._shelves.work(agent_id, lambda library: library.head)
+            return event_stream(self._follow(agent_id, path, after))
+        await self._shelves.settle(agent_id)
+
+        def read(library: WorkspaceLibrary) -> WorkspaceChanges:
+            rows = library.log(path, after=after, limit=query.limit + 1)
+            page = rows[: query.limit]
+            cursor = str(page[-1].iteration) if len(rows) > query.limit else None
+            return WorkspaceChanges([iteration_of(row) for row in page], library.head, cursor)
+
+        return await self._shelves.work(agent_id, read)
+
+    async def _follow(self, agent_id: str, path: bytes, after: int) -> AsyncIterator[SseEvent]:
+        news = asyncio.Event()
+        unfollow = self._shelves.workspaces.follow(agent_id, lambda _: news.set())
+        try:
+            while True:
+                news.clear()
+                rows = await self._shelves.work(agent_id, partial(_changes, path=path, after=after))
+                for row in rows:
+                    yield SseEvent(as_json(row), id=str(row.iteration))
+                    after = row.iteration
+                if not rows:
+                    await _heard(news, LOOK_SECONDS)
+        finally:
+            unfollow()
+
+    async def compare(self, call: Call) -> WorkspaceDiff | Streamed:
+        """What differs between two moments, as records or as text."""
+        agent_id = self._shelves.agent_of(call)
+        query: DiffQuery = call.query
+        path = workspace_path(query.path)
+        if query.to is None and query.cursor is None:
+            await self._shelves.settle(agent_id)
+        if call.headers.accepts(UNIFIED):
+            await self._shelves.work(agent_id, lambda library: library.diff(query.from_, query.to, path)[:0])
+            lines = self._shelves.stream(
+                agent_id, lambda library: _encoded(library.diff_text(query.from_, query.to, path))
+            )
+            return Streamed(lines, 200, f"{UNIFIED}; charset=utf-8")
+
+        def read(library: WorkspaceLibrary) -> WorkspaceDiff:
+            if query.cursor is not None:
+                cursor = diff_cursor(query.cursor)
+            else:
+                cursor = DiffCursor(query.from_, library.head if query.to is None else query.to, 0)
+            found = library.diff(cursor.before, cursor.after, path)
+            upto = cursor.told + query.limit
+            following = cursor._replace(told=upto).encoded() if len(found) > upto else None
+            page = [difference_of(each) for each in found[cursor.told : upto]]
+            return WorkspaceDiff(cursor.before, cursor.after, page, following)
+
+        return await self._shelves.work(agent_id, read)
+
+    async def restore(self, call: Call) -> Restored:
+        """Takes the workspace, or a path in it, back."""
+        agent_id = self._shelves.agent_of(call)
+        path = call.body.path
+        if path is not None:
+            workspace_path(path)
+        self._check_exists(agent_id)
+        return Restored(await self._shelves.workspaces.restore(agent_id, call.body.iteration, path, None))
+
+    async def list_checkpoints(self, call: Call) -> CheckpointList:
+        """Named moments, newest first."""
+        agent_id, limit = self._shelves.agent_of(call), call.query.limit
+        found = await self._shelves.work(agent_id, lambda library: library.checkpoints(limit=limit))
+        return CheckpointList([checkpoint_of(each) for each in found])
+
+    async def make_checkpoint(self, call: Call) -> WorkspaceCheckpoint:
+        """Names the moment that is now."""
+        agent_id, label = self._shelves.agent_of(call), call.body.label
+        self._check_exists(agent_id)
+        await self._shelves.workspaces.checkpoint(agent_id, label, None)
+        found = await self._shelves.work(agent_id, lambda library: library.checkpoints(limit=BATCH))
+        return next(checkpoint_of(each) for each in found if each.label == label)
+
+    async def archive(self, call: Call) -> Answer | Streamed:
+        """The tree as tar.gz, made while it is sent."""
+        agent_id, query = self._shelves.agent_of(call), call.query
+        path = workspace_path(query.path)
+        if query.at is None:
+            await self._shelves.settle(agent_id)
+
+        def checked(library: WorkspaceLibrary) -> int:
+            moment = library.head if query.at is None else query.at
+            if library.version(path, moment).type != "directory":
+                raise PodiumError(ErrorCode.INVALID_PATH, "only directories are packed; read a file by its path")
+            return moment
+
+        moment = await self._shelves.work(agent_id, checked)
+        headers = {"content-disposition": f'attachment; filename="{agent_id}-{moment}.tar.gz"'}
+        chunks = self._shelves.stream(agent_id, lambda library: gzipped_tar(library, moment, path))
+        return Streamed(chunks, 200, GZIP, headers)
+
+    def _check_exists(self, agent_id: str) -> None:
+        if not self._shelves.workspaces.exists(agent_id):
+            raise PodiumError(ErrorCode.FILE_NOT_FOUND, "the agent has no workspace yet")
+
+
+def _changes(library: WorkspaceLibrary, path: bytes, after: int) -> list[FileIteration]:
+    return [iteration_of(row) for row in library.log(path, after=after, limit=BATCH)]
+
+
+def _encoded(texts: Iterator[str]) -> Iterator[bytes]:
+    for each in texts:
+        yield each.encode("utf-8", "replace")
+
+
+async def _heard(news: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await news.wait()
+    except TimeoutError:
+        return
