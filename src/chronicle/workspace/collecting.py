@@ -72,3 +72,13 @@ def _live(users: dict[str, Path], now: float, progress: Callable[[str], None] | 
             yield from history.live_digests(layout.read_settings().retention, int(now * 1000))
         finally:
             history.close()
+
+
+def forget(pool: Pool, workspace_id: str) -> None:
+    """Takes a workspace that is gone off the pool's list. Raises InvalidInputError when it is not gone, or not on it."""
+    root = pool.users().get(workspace_id)
+    if root is None:
+        raise InvalidInputError(f"the pool knows no workspace {workspace_id!r}")
+    if Layout(root).exists():
+        raise InvalidInputError(f"workspace {workspace_id} is at {root}; erase it instead")
+    pool.unregister(workspace_id)

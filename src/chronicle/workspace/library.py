@@ -4,7 +4,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +23,7 @@ from chronicle.model.iterations import Checkpoint, Difference, Entry, Iteration,
 from chronicle.model.paths import workspace_path
 from chronicle.store.history import History
 from chronicle.store.pool import Pool
-from chronicle.workspace import erasing, forking, places, verifying
+from chronicle.workspace import collecting, configuring, erasing, forking, places, verifying
 from chronicle.workspace.collecting import GRACE_SECONDS, Collected, collect
 from chronicle.workspace.following import Watch
 from chronicle.workspace.status import Status, Usage, status_of, usage_of
@@ -258,6 +258,17 @@ class Workspace:
         number = int(name) if isinstance(name, int) or name.isdecimal() else self._history.checkpoint(name).iteration
         return self._moment(number) or 0
 
+    def moment_of(self, timestamp: int) -> int:
+        """The tree as it was at a time, in milliseconds since 1970: the newest iteration that is not younger; 0 before the first."""
+        low, high = 0, self.head
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._history.iteration(middle).timestamp <= timestamp:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
     def watch(self, after: int | None = None) -> Watch:
         """A stream of the iterations after `after` (head when None), as they are recorded."""
         return Watch(self._history, self._writing.holder, self.head if after is None else after)
@@ -375,6 +386,27 @@ class Workspace:
     def fsck(self) -> Iterator[Finding]:
         """Checks contents, history and, when nobody writes, the tree. Nothing yielded: all is well."""
         return verifying.verify(self._layout, self._settings, self._history, self._pool)
+
+    def repair(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Puts right what findings of `fsck` are about, as far as that loses nothing; those that were put right."""
+        return verifying.repair(self._layout, self._settings, self._pool, findings)
+
+    def configure(self, **changes: object) -> None:
+        """Changes settings: `exclude`, `durability`, `quota_bytes`, `retention` as in `create`. What they were before stays recorded.
+
+        Raises:
+            WorkspaceBusyError: it is mounted or being written.
+            InvalidInputError: there is no such setting, or it can't be changed.
+        """
+        self._settings = configuring.configure(self._layout, changes)
+
+    def forget_user(self, workspace_id: str) -> None:
+        """Tells the pool that a workspace which used it was removed by other means than `erase`.
+
+        Raises:
+            InvalidInputError: that workspace is there.
+        """
+        collecting.forget(self._pool, workspace_id)
 
     def erase(self) -> None:
         """Removes the workspace with its history, for good, and closes it. Contents that others share stay for them.

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from chronicle.layout import Layout, Settings
 from chronicle.model.errors import StorageError
@@ -14,7 +14,7 @@ from chronicle.store.history import History
 from chronicle.store.history.check import check as check_history
 from chronicle.store.pool import Pool
 from chronicle.store.pool.check import check as check_pool
-from chronicle.workspace.marks import Lock, read_mount, was_clean
+from chronicle.workspace.marks import Lock, mark_in_use, read_mount, was_clean
 
 
 def verify(layout: Layout, settings: Settings, history: History, pool: Pool) -> Iterator[Finding]:
@@ -80,3 +80,25 @@ def _tree(layout: Layout, settings: Settings, history: History) -> Iterator[Find
         yield Finding(
             "tree-differs", os.fsdecode(path), f"the tree differs from head ({what}); the next writer records it"
         )
+
+
+def repair(layout: Layout, settings: Settings, pool: Pool, findings: Iterable[Finding]) -> list[Finding]:
+    """Puts right what loses nothing: the registration in the pool, files that died programs left, the note of a mount that is gone.
+
+    A tree that differs from head needs no repair: the next writer records it.
+    """
+    mended = []
+    for finding in findings:
+        match finding.kind:
+            case "not-registered":
+                pool.register(settings.workspace_id, layout.root)
+            case "temporary-file" if (layout.root / finding.where).is_file():
+                (layout.root / finding.where).unlink()
+            case "mount-note" if read_mount(layout) is None:
+                layout.mount_file.unlink(missing_ok=True)
+            case "tree-differs":
+                mark_in_use(layout)
+            case _:
+                continue
+        mended.append(finding)
+    return mended
