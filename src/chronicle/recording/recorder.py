@@ -53,7 +53,7 @@ class Recorder:
         on_recorded: Callable[[list[Iteration]], None] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """Opens the journal.
+        """Opens the journal and reads what a crash left in it.
 
         Raises:
             OSError: the journal or `pending/` can't be opened.
@@ -66,8 +66,14 @@ class Recorder:
         self._limits = limits or Limits()
         self._tree = os.fsencode(layout.tree)
         self.excluded = Excluded(settings.exclude)
-        self._queue = Queue(Journal(layout.journal, history.position()), self._limits)
-        self._settler = Settler(layout, self._queue, self._limits)
+        recorded = history.position()
+        self._queue = Queue(Journal(layout.journal, recorded), self._limits)
+        try:
+            self._queue.items.extend(replay(layout, self._queue.journal, recorded))
+            self._settler = Settler(layout, self._queue, self._limits)
+        except BaseException:
+            self._queue.journal.close()
+            raise
         self.comparison = Comparison(layout, history, self.excluded)
         self._writer = BatchWriter(
             layout, self._queue, history, pool, self.comparison, self._measured, durable=settings.durability == "sync"
@@ -81,11 +87,7 @@ class Recorder:
         """Records what the journal holds from before a crash, then starts the thread.
 
         While the disk is full, that waits, before what is noted from now on.
-
-        Raises:
-            OSError: the journal can't be read.
         """
-        self._queue.items.extend(replay(self.layout, self._queue.journal, self._history.position()))
         batch: list[Item] = []
         while not batch and (batch := self._queue.take()):
             if self._attempt(batch):

@@ -90,11 +90,13 @@ def test_a_checkpoint_lies_between_what_was_noted_before_and_after(place: Place)
 
 def test_who_waits_is_told_the_head(place: Place) -> None:
     heads: list[int] = []
-    place.recorder.when_recorded(heads.append)
     place.make(b"a", b"1")
     place.recorder.when_recorded(heads.append)
     place.recorder.barrier(10)
-    assert heads == [0, 1]
+    place.make(b"b", b"1")
+    place.recorder.when_recorded(heads.append)
+    place.recorder.barrier(10)
+    assert heads == [1, 2]
 
 
 def test_a_stopped_recorder_has_recorded_everything_and_left_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""The disk is really full: writers notice, nothing noted is lost, and recording goes on by itself."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chronicle.recording import Limits
+from chronicle.store.history.check import check as check_history
+from tests.unit.chronicle.recording.place import layout_at, open_place
+from tests.waiting import until
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("a tmpfs can't be mounted here")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.proves("CHR-FULL-DISK")
+@pytest.mark.noisy("changes can't be recorded")
+@pytest.mark.parametrize("size", [2_000, 90_000])
+def test_what_was_noted_when_the_disk_was_full_is_recorded_when_it_is_not(small_disk: Path, size: int) -> None:
+    layout, settings = layout_at(small_disk / "w")
+    ballast = small_disk / "ballast"
+    closed: dict[bytes, bytes] = {}
+    with open_place(layout, settings, limits=Limits(retry_s=0.02, gather_s=0.01)) as place:
+        place.make(b"first", b"before")
+        place.recorder.barrier(10)
+        with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+            while file.write(os.urandom(4096)):
+                pass
+        os.truncate(ballast, ballast.stat().st_size - 200_000)
+        for n in range(2_000_000 // size):
+            name, content = b"f%d" % n, os.urandom(size)
+            try:
+                with open(place.path(name), "wb") as new:
+                    new.write(content)
+            except OSError:
+                os.unlink(place.path(name))  # the writer was told; a mount reports no version of it
+                break
+            closed[name] = content
+            place.closed(name)
+        assert closed
+        until(lambda: place.recorder.failure is not None, 20)
+        place.make(b"first", b"a small one is settled in memory")
+        place.unlink(b"f0")
+        ballast.unlink()
+        until(lambda: place.recorder.failure is None, 20)
+        place.recorder.barrier(20)
+        assert {name: place.versions(name) for name in closed} == {name: [content] for name, content in closed.items()}
+        assert place.versions(b"first") == [b"before", b"a small one is settled in memory"]
+        assert place.history.lookup(b"f0") is None
+        assert list(check_history(place.history)) == []
