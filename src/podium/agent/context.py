@@ -272,29 +272,39 @@ class AgentContext:
         found: list[dict[str, Any]] = await self._instance.request("messages", {"limit": limit})
         return found
 
-    async def checkpoint(self, label: str = "") -> Any:
-        """Names this moment of the workspace.
+    async def checkpoint(self, label: str = "") -> int:
+        """Names this moment of the workspace; returns its iteration.
 
         Raises:
             AgentRequestError: the host has no versioned workspace, or did not answer in time.
         """
-        return await self._instance.request("checkpoint", {"label": label})
+        answer = await self._instance.request("checkpoint", {"label": label})
+        return int(answer["iteration"])
 
-    async def history(self, path: str = "") -> Any:
-        """The versions of a path of the workspace, or of the whole.
+    async def history(self, path: str | os.PathLike[str] = "", limit: int = 100) -> list[dict[str, Any]]:
+        """The changes of a path of the workspace, or of all of it, newest first: `{iteration, path, kind, timestamp, size,
+        hash, mode, from, turn_id}`. What was written before this call is among them.
 
         Raises:
             AgentRequestError: the host has no versioned workspace, or did not answer in time.
         """
-        return await self._instance.request("history", {"path": path})
+        asked = {"path": self._within(path), "limit": limit}
+        found: list[dict[str, Any]] = await self._instance.request("history", asked)
+        return found
 
-    async def restore(self, iteration: int | None = None, *, path: str = "", label: str = "") -> Any:
-        """Brings the workspace, or one path of it, back to an iteration or a labelled checkpoint.
+    async def restore(
+        self, moment: int | str | None = None, path: str | os.PathLike[str] = "", *, label: str = ""
+    ) -> int:
+        """Takes the workspace, or one path of it, back to an iteration or to a checkpoint's label (or a turn's id); returns
+        the newest iteration then. It is recorded like any change, so it can be taken back too.
 
         Raises:
             AgentRequestError: the host has no versioned workspace, there is no such moment, or no answer came in time.
         """
-        return await self._instance.request("restore", {"iteration": iteration, "path": path, "label": label})
+        iteration, name = (moment, label) if isinstance(moment, int) else (None, moment or label)
+        asked = {"iteration": iteration, "path": self._within(path), "label": name}
+        answer = await self._instance.request("restore", asked)
+        return int(answer["iteration"])
 
     # ── steering ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -336,6 +346,13 @@ class AgentContext:
         except (TypeError, ValueError, RecursionError) as error:
             raise AgentUsageError(f"{name}: JSON can't hold its content: {error}") from error
         return self._instance.outbox.send_event(turn.message_id if turn is not None else "", name, encoded)
+
+    def _within(self, path: str | os.PathLike[str]) -> str:
+        """A path as the workspace knows it, also of an absolute one inside it."""
+        given = Path(path)
+        if given.is_absolute() and given.is_relative_to(self.workspace):
+            given = given.relative_to(self.workspace)
+        return "" if given == Path() else str(given)
 
     def _soon(self, act: Callable[[], None]) -> None:
         self._instance.soon(act)

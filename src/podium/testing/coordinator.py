@@ -15,6 +15,7 @@ from podium.wire.ids import ENTROPY_BYTES, Kind, make_id
 
 if TYPE_CHECKING:
     from podium.agent.instance import Instance
+    from podium.testing.versions import HarnessVersions
 
 REQUEST_TYPES = {
     "tool.permission_requested": PermissionRequested,
@@ -37,6 +38,7 @@ class MemoryCoordinator(asyncio.Protocol):
         self.ready: link.Ready | None = None
         self.init_error: str | None = None
         self.instance: Instance | None = None
+        self.versions: HarnessVersions | None = None
         self._answer = answer
         self._turns: list[HarnessTurn] = []
         self._running: HarnessTurn | None = None
@@ -156,6 +158,8 @@ class MemoryCoordinator(asyncio.Protocol):
         turn = self._running
         if turn is None or turn.message.id != message_id:
             raise AgentHarnessError(f"the agent ended a turn that does not run ({message_id!r})")
+        if self.versions is not None:
+            self.versions.record()
         turn.stop_reason, turn.error, self._running = stop_reason, error, None
         self.conversation.append({"role": "assistant", "text": turn.text, "message_id": message_id})
         turn.over.set()
@@ -217,9 +221,16 @@ class MemoryCoordinator(asyncio.Protocol):
         if frame.method == "messages":
             self.send(link.Response(frame.id, self.conversation[-int(frame.params["limit"]) :]))
         else:
-            self.send(
-                link.Response(frame.id, error=f"{frame.method} needs a versioned workspace; the harness has none")
-            )
+            self.send(self._versioned(frame))
+
+    def _versioned(self, frame: link.Request) -> link.Response:
+        turn_id = self._running.id if self._running is not None else None
+        if self.versions is None or frame.method not in {"checkpoint", "history", "restore"}:
+            return link.Response(frame.id, error=f"there is no method {frame.method!r}")
+        try:
+            return link.Response(frame.id, self.versions.answer(frame.method, frame.params, turn_id))
+        except AgentHarnessError as error:
+            return link.Response(frame.id, error=str(error))
 
 
 def new_id(kind: Kind) -> str:

@@ -16,6 +16,7 @@ from podium.agent.entry import factory_of
 from podium.testing.coordinator import MemoryCoordinator, new_id
 from podium.testing.errors import AgentHarnessError, AgentStartError, HarnessTimeoutError
 from podium.testing.turn import HarnessEvent, HarnessTurn
+from podium.testing.versions import HarnessVersions
 from podium.wire import link
 
 TIMEOUT_SECONDS: Final = 10.0
@@ -67,11 +68,12 @@ class AgentHarness:
 
     async def __aenter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="podium-harness-")
+        self._coordinator.versions = HarnessVersions(Path(self._folder.name) / "workspace")
         try:
             await self.start()
         except BaseException:
             await self.crash()
-            self._folder.cleanup()
+            self._clean_up()
             raise
         return self
 
@@ -81,8 +83,13 @@ class AgentHarness:
         try:
             await (self.crash() if error is not None else self.stop())
         finally:
-            if self._folder is not None:
-                self._folder.cleanup()
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        if self._coordinator.versions is not None:
+            self._coordinator.versions.close()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     # ── what there is ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -109,9 +116,9 @@ class AgentHarness:
     @property
     def workspace(self) -> Path:
         """The agent's directory; removed at the end."""
-        if self._folder is None:
+        if self._coordinator.versions is None:
             raise AgentHarnessError("use the harness with `async with`")
-        return Path(self._folder.name)
+        return self._coordinator.versions.directory
 
     # ── talking ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -339,12 +339,9 @@ async def test_steers_reach_the_handler_or_the_iterator() -> None:
     assert taken == ["left", "stop", "RIGHT"]
 
 
-async def test_messages_are_the_conversation_and_versions_need_a_versioned_workspace() -> None:
+async def test_messages_are_the_conversation() -> None:
     async def script(ctx: AgentContext, message: Any) -> None:
         texts = [item["text"] for item in await ctx.messages(limit=2)]
-        for call in (ctx.checkpoint("x"), ctx.history("a"), ctx.restore(3)):
-            with pytest.raises(AgentRequestError, match="versioned workspace"):
-                await call
         await ctx.send_message(" ".join(texts))
 
     async with AgentHarness(agent(script)) as harness:
