@@ -49,7 +49,7 @@ class Pool:
         self.catalogue = Catalogue(directory)
         self._writing = Writing(self.catalogue, self.loose, clock, touch_after_s)
         self._batch_lock = threading.Lock()
-        self._listener: Callable[[], None] | None = None
+        self._listeners: list[Callable[[], None]] = []
         self._flights: Flights[Opened | None] = Flights()
 
     @classmethod
@@ -91,12 +91,12 @@ class Pool:
                 batch.commit()
             finally:
                 batch.discard()
-        if self._listener is not None:
-            self._listener()
+        for listener in self._listeners:
+            listener()
 
     def when_stored(self, listener: Callable[[], None]) -> None:
         """From now on `listener` is called, quickly and on the storing thread, after each batch of this process."""
-        self._listener = listener
+        self._listeners.append(listener)
 
     def read(self, digest: bytes) -> bytes:
         """The whole content, verified.

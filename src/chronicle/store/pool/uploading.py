@@ -20,8 +20,11 @@ AT_ONCE: Final = 8
 ROUND: Final = 64
 """Objects taken from the queue at once; what a round brought there is noted in one transaction."""
 
-POLL_S: Final = 1.0
+POLL_S: Final = 0.25
 """How soon, in seconds, the objects that other processes stored are noticed, and the end of another process that uploads."""
+
+DRAIN_POLL_S: Final = 0.02
+"""How often `drain` looks, in seconds, when another process uploads."""
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
@@ -103,21 +106,19 @@ class Uploader:
         end = time.monotonic() + timeout
         self._wanted.set()
         self._urgent.set()
-        while waiting := self._waiting(last):
+        while self._waits(last):
             left = end - time.monotonic()
             if left <= 0:
                 reason = f" ({self._failure})" if self._failure is not None else ""
-                raise TimeoutError(f"{waiting} objects are not in the remote tier after {timeout} s{reason}")
+                raise TimeoutError(f"{self.lag().objects} objects are not in the remote tier after {timeout} s{reason}")
             with self._progress:
-                self._progress.wait(min(left, POLL_S))
+                self._progress.wait(min(left, DRAIN_POLL_S))
 
-    def _waiting(self, last: int) -> int:
+    def _waits(self, last: int) -> bool:
+        """Whether anything up to this id is not in the remote tier."""
+        query = "SELECT EXISTS (SELECT 1 FROM object WHERE uploaded = ? AND id <= ?)"
         with self._pool.catalogue.reading() as connection:
-            row = connection.execute(
-                "SELECT count(*) FROM object WHERE uploaded = ? AND id <= ?", (WAITING, last)
-            ).fetchone()
-        count: int = row[0]
-        return count
+            return bool(connection.execute(query, (WAITING, last)).fetchone()[0])
 
     def _run(self) -> None:
         fd = os.open(self._pool.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
