@@ -33,6 +33,9 @@ class Step(NamedTuple):
     name: str
     arguments: tuple[Any, ...]
 
+    def __str__(self) -> str:
+        return f"{self.name} {[a if not isinstance(a, bytes) or len(a) < 80 else f'<{len(a)} bytes>' for a in self.arguments]}"
+
     def run(self, root: bytes) -> object:
         """What the operation answers below `root`."""
         return outcome(lambda: OPERATIONS[self.name](root, *self.arguments))
@@ -64,7 +67,7 @@ def _replace(root: bytes, path: bytes, content: bytes) -> object:
 
 def _read(root: bytes, path: bytes) -> object:
     with open(os.path.join(root, path), "rb") as file:
-        return file.read()
+        return hash(file.read())
 
 
 def _unlink_open(root: bytes, path: bytes, content: bytes) -> object:
@@ -72,7 +75,7 @@ def _unlink_open(root: bytes, path: bytes, content: bytes) -> object:
     try:
         os.unlink(os.path.join(root, path))
         os.pwrite(descriptor, content, 0)
-        return os.pread(descriptor, 1 << 20, 0), os.fstat(descriptor).st_nlink
+        return hash(os.pread(descriptor, 1 << 20, 0)), os.fstat(descriptor).st_nlink
     finally:
         os.close(descriptor)
 
@@ -109,7 +112,7 @@ OPERATIONS: dict[str, Callable[..., object]] = {
     "rename without replacing": _pair("rename without replacing"),
     "exchange": _pair("exchange"),
     "link": _pair("link"),
-    "list": lambda root, path: sorted(os.listdir(os.path.join(root, path))),
+    "list": lambda root, path: sorted(set(os.listdir(os.path.join(root, path))) - {b".chronicle"}),
 }
 
 WEIGHTS = {
@@ -188,6 +191,8 @@ def contents(root: Path | bytes) -> dict[bytes, tuple[object, ...]]:
     top = os.fsencode(root)
     found: dict[bytes, tuple[object, ...]] = {}
     for parent, names, leaves in os.walk(top):
+        if parent == top and b".chronicle" in names:
+            names.remove(b".chronicle")  # the watching backend's own
         for name in (*names, *leaves):
             path = os.path.join(parent, name)
             mode = os.lstat(path).st_mode

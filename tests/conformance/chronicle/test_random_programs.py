@@ -59,10 +59,7 @@ class Run:
 
     def told(self, step: Step | None = None) -> str:
         """What was done, for the report of a failure."""
-        lines = [
-            f"{s.name} {[a if not isinstance(a, bytes) or len(a) < 40 else f'<{len(a)} bytes>' for a in s.arguments]}"
-            for s in self.trail
-        ]
+        lines = [str(step) for step in self.trail]
         return "\n".join([*lines[-40:], f"then differs: {step}" if step else ""])
 
 
@@ -145,7 +142,7 @@ for number in range(250):
     step = author.step()
     expected, actual = step.run(plain), step.run(mount)
     if expected != actual:
-        sys.exit(f"seed {seed}, step {number}: {step} answered {actual!r}, the host {expected!r}")
+        sys.exit(f"seed {seed}, step {number}: {step!s} answered {actual!r}, the host {expected!r}")
 """
 
 
