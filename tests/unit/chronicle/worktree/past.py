@@ -32,11 +32,14 @@ class Past:
         self.history.close()
         self.pool.close()
 
-    def change(self, kind: ChangeKind, path: str | bytes, **facts: Any) -> list[Iteration]:
+    def told(self, kind: ChangeKind, path: str | bytes, **facts: Any) -> Change:
         self._clock += 1000
         facts.setdefault("mtime_ns", self._clock * 1_000_000 + 123)
+        return Change(kind, os.fsencode(path), self._clock, **facts)
+
+    def change(self, kind: ChangeKind, path: str | bytes, **facts: Any) -> list[Iteration]:
         with self.history.batch() as batch:
-            return batch.apply(Change(kind, os.fsencode(path), self._clock, **facts))
+            return batch.apply(self.told(kind, path, **facts))
 
     def write(self, path: str | bytes, data: bytes, mode: int = 0o644, **facts: Any) -> list[Iteration]:
         with self.pool.batch() as batch:
