@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from podium.agent import AgentContext, AgentRequestError, AgentUsageError, BaseAgent, DeltaState
+from podium.agent import AgentContext, AgentUsageError, BaseAgent, DeltaState
 from podium.testing import AgentHarness, HarnessEvent, HarnessTurn
 from podium.wire.events import PermissionOption
 
