@@ -43,8 +43,11 @@ def fork(
     root: Path,
     workspace_id: str | None,
     fork_history: Callable[[Path], int],
+    owner: tuple[int, int] | None = None,
 ) -> None:
     """Makes a workspace at `root` whose history is a fork that `fork_history(directory)` makes; its tree is hollow.
+
+    `owner` (user and group id, for root to choose): whom its files belong to; None: those of the source's root.
 
     Raises:
         InvalidInputError: something is at `root` already, or it lies on another file system.
@@ -65,7 +68,7 @@ def fork(
             )
         _register(layout, made)
         fork_history(layout.history)
-        _hollow(source, layout, made)
+        _hollow(source, layout, made, owner)
         mark_clean(layout)
         layout.write_settings(made)
     except BaseException as error:
@@ -111,12 +114,12 @@ def _unregister(layout: Layout, settings: Settings) -> None:
         pool.close()
 
 
-def _hollow(source: Layout, layout: Layout, settings: Settings) -> None:
+def _hollow(source: Layout, layout: Layout, settings: Settings, owner: tuple[int, int] | None) -> None:
     there = os.stat(source.tree)
     history = History.open(layout.history)
     pool = open_pool(layout, settings)
     try:
-        Worktree(layout, history, pool).make_hollow((there.st_uid, there.st_gid))
+        Worktree(layout, history, pool).make_hollow(owner or (there.st_uid, there.st_gid))
     finally:
         pool.close()
         history.close()
