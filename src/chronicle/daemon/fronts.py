@@ -12,6 +12,7 @@ from chronicle.control.messages import Put, Remove, Restore, Restored
 from chronicle.daemon.hands import Hands
 from chronicle.model.errors import ChronicleError, StorageError
 from chronicle.mount import device
+from chronicle.mount.magic import Magic
 from chronicle.mount.options import MountOptions
 from chronicle.mount.session import Session
 from chronicle.mount.takeover import TakeoverMemory
@@ -84,6 +85,7 @@ class FuseFront:
         self.served = threading.Event()
         trees.move_home(writer.layout)
         writer.compare()
+        self._magic = Magic(writer.history, writer.pool, writer.layout.root)
         self._session = Session(
             writer.layout,
             writer.settings,
@@ -91,7 +93,7 @@ class FuseFront:
             writer.worktree,
             order.options,
             device=order.device,
-            virtual=None,
+            virtual=self._magic,
             memory=TakeoverMemory(order.memory),
         )
 
@@ -102,10 +104,14 @@ class FuseFront:
 
     def attach(self, holder: "Holder") -> None:
         """Gives `.chronicle/` its answers."""
+        self._magic.attach(_Acting(holder))
 
     def serve(self) -> None:
         """Answers the kernel until the mount is gone."""
-        self._session.run()
+        try:
+            self._session.run()
+        finally:
+            self._magic.close()
         self.served.set()
 
     def flush(self, timeout: float) -> None:  # noqa: ARG002 - nothing is waited for here
@@ -142,6 +148,21 @@ class FuseFront:
             extra={"mountpoint": str(self._mountpoint), "reason": self.lazy},
         )
         device.unmount(self._mountpoint, lazy=True)
+
+
+class _Acting:
+    """What `.chronicle/barrier` and `.chronicle/restore` do."""
+
+    def __init__(self, holder: "Holder") -> None:
+        self._holder = holder
+
+    def barrier(self) -> int:
+        """Recorded, and replicated where that is set up."""
+        return self._holder.replicated()
+
+    def restore(self, iteration: int, path: bytes = b"") -> object:
+        """As `Workspace.restore`."""
+        return self._holder.restore(iteration, path)
 
 
 class WatchFront:

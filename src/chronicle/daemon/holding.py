@@ -28,6 +28,7 @@ from chronicle.control.sockets import listen
 from chronicle.daemon.fronts import Front
 from chronicle.model.errors import InvalidInputError
 from chronicle.model.iterations import Checkpoint
+from chronicle.store.pool.uploading import Uploader
 from chronicle.workspace import here
 from chronicle.workspace.writer import Writer
 
@@ -35,6 +36,9 @@ _log = logging.getLogger(__name__)
 
 FLUSH_SECONDS: Final = 30.0
 """How long noting what open files hold, and recording it, may take before who asked is told so."""
+
+DRAIN_SECONDS: Final = 300.0
+"""How long bringing contents to the remote tier may take before who waits for that is told that it has not happened."""
 
 _AT_ONCE: Final = 4
 """Requests that are worked on at the same time; threads are made when they are needed."""
@@ -45,10 +49,11 @@ _decoder: msgspec.json.Decoder[HolderRequest] = msgspec.json.Decoder(HolderReque
 class Holder:
     """Answers for one workspace, in a thread of its own, from `start` to `stop`."""
 
-    def __init__(self, writer: Writer, front: Front, mountpoint: Path) -> None:
+    def __init__(self, writer: Writer, front: Front, mountpoint: Path, uploader: Uploader | None) -> None:
         self._writer = writer
         self._front = front
         self._mountpoint = mountpoint
+        self._uploader = uploader
         self._changing = threading.Lock()
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="chronicle-answer")
         self.server: Server[HolderRequest] = Server(
@@ -117,6 +122,13 @@ class Holder:
         """Waits until all that happened before is in the history; head."""
         self._front.flush(FLUSH_SECONDS)
         return self._writer.recorder.barrier(FLUSH_SECONDS)
+
+    def replicated(self) -> int:
+        """Waits until all that happened before is in the history, and its contents in the remote tier, if there is one; head."""
+        head = self.barrier()
+        if self._uploader is not None:
+            self._uploader.drain(DRAIN_SECONDS)
+        return head
 
     def checkpoint(self, label: str | None, turn_id: str | None) -> Checkpoint:
         """Names the moment after all that happened before."""

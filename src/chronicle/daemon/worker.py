@@ -51,13 +51,14 @@ class Worker:
                 self._front = WatchFront(order, self._writer)
             else:
                 self._front = FuseFront(order, self._writer, self._hands)
-            self._holder = Holder(self._writer, self._front, order.mountpoint)
+            if self._writer.pool.remote is not None:
+                self._uploader = Uploader(self._writer.pool)
+            self._holder = Holder(self._writer, self._front, order.mountpoint, self._uploader)
             self._front.attach(self._holder)
         except BaseException:
             self._writer.end()
             raise
-        if self._writer.pool.remote is not None:
-            self._uploader = Uploader(self._writer.pool)
+        if self._uploader is not None:
             self._uploader.start()
         self._holder.server.look_at(line.fileno(), self._told)
         signal.signal(signal.SIGTERM, lambda _number, _frame: self.leave())
