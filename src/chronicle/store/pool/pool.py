@@ -180,17 +180,11 @@ class Pool:
 
     def object(self, digest: bytes) -> Opened:
         """One object, verified; mended from the remote tier when it is damaged or missing here. Raises as `read`."""
-        damage: DamagedError | None = None
-        try:
-            body = self.body(digest)
-            if body is not None:
-                return open_body(digest, body)
-        except DamagedError as error:
-            damage = error
-        if self.remote is not None:
+        opened, damage = self._here(digest)
+        if opened is None and self.remote is not None:
             opened = self._flights.join(digest, lambda: self._fetched(digest))
-            if opened is not None:
-                return opened
+        if opened is not None:
+            return opened
         if damage is not None:
             raise damage
         raise NotFoundError(f"no object {digest.hex()} is in {self.directory}")
@@ -216,9 +210,20 @@ class Pool:
                     return body
         raise DamagedError(f"object {digest.hex()}: its bytes are gone")
 
+    def _here(self, digest: bytes) -> tuple[Opened | None, DamagedError | None]:
+        """From here: the object, or what is wrong with it, or neither when it isn't known."""
+        try:
+            body = self.body(digest)
+            return (None if body is None else open_body(digest, body)), None
+        except DamagedError as damage:
+            return None, damage
+
     def _fetched(self, digest: bytes) -> Opened | None:
         """From the remote tier, kept here."""
         assert self.remote is not None
+        opened, _ = self._here(digest)
+        if opened is not None:  # it came between our looking and our asking
+            return opened
         body = self.remote.get(digest)
         if body is None:
             return None
