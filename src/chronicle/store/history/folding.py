@@ -69,10 +69,9 @@ class Folding:
             progress = self._resume(plan)
             if progress is None:
                 files.remove_database(self._file)
-                connection = schema.make(self._file, base=plan.base, base_at=plan.base_at, position=0)
+                schema.make(self._file, base=plan.base, base_at=plan.base_at)
                 progress = plan
                 progress.n = plan.sources[0][1]
-                connection.close()
             self._progress = progress
             # foreign keys stay off here: every row was checked when it was first written
             self._connection = sqlite3.connect(

@@ -302,7 +302,7 @@ class History:
                 if busy or logged != moved:
                     raise StorageError(f"{self.directory}: a reader keeps the log from being sealed")
                 file = files.next_segment(self.directory)
-                schema.make(file, base=sealed.file.name, base_at=applier.head, position=self.position()).close()
+                schema.make(file, base=sealed.file.name, base_at=applier.head, position=self.position())
                 fault("seal.made")
                 files.point(self.directory, file.name)
             fault("seal.renamed")
@@ -463,11 +463,7 @@ def begin(
         for file in linked:
             _link(file, directory / file.name)
         file = files.next_segment(directory)
-        connection = schema.make(file, base=base, base_at=base_at, position=0)
-        try:
-            connection.executemany("INSERT INTO checkpoint (n, at_ms, label, turn_id) VALUES (?,?,?,?)", checkpoints)
-        finally:
-            connection.close()
+        schema.make(file, base=base, base_at=base_at, checkpoints=checkpoints)
         fault("fork.made")
         files.point(directory, file.name)
     except OSError as error:

@@ -5,7 +5,7 @@ The whole format, with the files around the tables, is described in `docs/intern
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -116,24 +116,35 @@ def storage_errors(what: Path | str) -> Iterator[None]:
         raise StorageError(f"{what}: {error}") from error
 
 
-def make(file: Path, *, base: str, base_at: int, position: int) -> sqlite3.Connection:
-    """Makes a database that goes on from `base`, on disk when this returns; the connection is its writer's."""
+def make(
+    file: Path,
+    *,
+    base: str,
+    base_at: int,
+    position: int = 0,
+    checkpoints: Iterable[tuple[int, int, str | None, str | None]] = (),
+) -> None:
+    """Makes a database that goes on from `base` and has these checkpoints (n, at_ms, label, turn_id); it is on disk then."""
     connection = _connect(f"file:{_quoted(file)}?mode=rwc")
     try:
+        # Nobody knows the file yet: it is brought to disk once, when it is whole.
+        connection.execute("PRAGMA synchronous=OFF")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={FORMAT}")
-        connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(
             f"BEGIN;{SCHEMA}INSERT INTO meta VALUES ('base_at', {base_at}), ('position', {position});COMMIT"
         )
         connection.execute("INSERT INTO meta VALUES ('base', ?)", (base,))
+        connection.executemany("INSERT INTO checkpoint (n, at_ms, label, turn_id) VALUES (?,?,?,?)", checkpoints)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        prepare_writer(connection)
-    except BaseException:
+    finally:
         connection.close()
-        raise
-    return connection
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_writer(file: Path) -> sqlite3.Connection:
