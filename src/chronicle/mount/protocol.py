@@ -166,6 +166,9 @@ Attributes = tuple[int, ...]
 
 NO_ATTRIBUTES: Final[Attributes] = (0,) * 16
 
+NLINK_AT: Final = 10
+"""Place of the number of links among them."""
+
 
 class Initialisation(NamedTuple):
     """What the kernel offers, or what was agreed: minor version, flags (64 bits), readahead, largest write."""

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from chronicle.layout import Layout, Settings
+from chronicle.model.errors import ChronicleError
 from chronicle.mount import device as fuse_device
 from chronicle.mount import host, protocol
 from chronicle.mount.channel import Channel, DeviceChannel, Reply
@@ -38,6 +39,10 @@ _WANTED: Final = (
     | protocol.INIT_EXT | protocol.HAS_RESEND
 )  # fmt: skip
 """What we ask of the kernel. Not the write-back cache: content would be noted before the kernel gave it to us."""
+
+
+_PREPARATIONS: Final = 10
+"""A request that has to wait for yet another thing so often is waiting for nothing."""
 
 
 class Session:
@@ -81,7 +86,9 @@ class Session:
         self._sweep.looked_at = self._measure
         self._pool = ThreadPoolExecutor(options.threads, "chronicle-mount", host.enter, (self._root_fd,))
         self._ending = threading.Event()
-        self._made = MadeNodes(virtual, self._channel, self._served.seconds) if virtual is not None else None
+        generation = memory.generation if memory is not None else 0
+        made = MadeNodes(virtual, self._channel, self._served.seconds, generation) if virtual is not None else None
+        self._made = made
         self._handlers = self._all_handlers()
 
     def _all_handlers(self) -> dict[int, Handler]:
@@ -163,21 +170,27 @@ class Session:
             raise
         except OSError as error:
             return protocol.failed(request.unique, error.errno)
-        except Exception:  # noqa: BLE001 - a fault of ours is one failed call, not the end of the mount
-            _log.exception("a request failed", extra={"operation": protocol.NAMES.get(request.opcode, request.opcode)})
-            return protocol.failed(request.unique, errno.EIO)
+        except Exception as error:  # noqa: BLE001 - a fault of ours is one failed call, not the end of the mount
+            return self._fault(request, error)
+
+    def _fault(self, request: Request, error: Exception) -> Reply:
+        """One failed call and one line; a traceback when the error is none that was made on purpose."""
+        facts = {"operation": protocol.NAMES.get(request.opcode, request.opcode), "reason": str(error)}
+        _log.error("a request failed", extra=facts, exc_info=None if isinstance(error, ChronicleError) else error)
+        return protocol.failed(request.unique, errno.EIO)
 
     def _prepare(self, request: Request, handler: Handler, prepare: Callable[[], None]) -> None:
         """On a helper thread: what had to be waited for, then the request; again when more is to be waited for."""
-        while True:
+        for _ in range(_PREPARATIONS):
             try:
                 prepare()
+            except FileNotFoundError:
+                pass  # renamed or removed meanwhile: the request finds out, or names the new place
             except OSError as error:
                 self._channel.reply(protocol.failed(request.unique, error.errno))
                 return
-            except Exception:  # noqa: BLE001 - as above
-                _log.exception("a request failed", extra={"operation": protocol.NAMES.get(request.opcode)})
-                self._channel.reply(protocol.failed(request.unique, errno.EIO))
+            except Exception as error:  # noqa: BLE001 - as above
+                self._channel.reply(self._fault(request, error))
                 return
             request.prepared = True
             try:
@@ -186,6 +199,7 @@ class Session:
                 prepare = later.prepare
             else:
                 return
+        self._channel.reply(protocol.failed(request.unique, errno.EIO))
 
     def _serve_apart(self, request: Request) -> None:
         """Requests without a reply, and those for what is made."""

@@ -40,7 +40,7 @@ class Attributes:
     def get(self, request: Request) -> Reply:
         """What `stat` shows."""
         node = self._table.by_id.get(request.node) or self._table.get(request.node)
-        return protocol.attributes(request.unique, self._served.seconds, protocol.attributes_of(self._stat(node)))
+        return protocol.attributes(request.unique, self._served.seconds, _shown(node, self._stat(node)))
 
     def _stat(self, node: Node) -> os.stat_result:
         if node.handles:
@@ -70,7 +70,7 @@ class Attributes:
         st = self._stat(node)
         if valid & (protocol.FATTR_MODE | protocol.FATTR_UID | protocol.FATTR_GID) and node.named:
             self._notes.change("attributes", node.path(), mode=st.st_mode, mtime_ns=st.st_mtime_ns)
-        return protocol.attributes(request.unique, self._served.seconds, protocol.attributes_of(st))
+        return protocol.attributes(request.unique, self._served.seconds, _shown(node, st))
 
     def _set_size(self, node: Node, number: int, size: int, valid: int) -> None:
         """`truncate` is a version of its own unless somebody has the file open for writing: then their close is."""
@@ -163,3 +163,11 @@ def _lose_privileges(node: Node) -> None:
         gone = stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0)
         if mode & gone:
             os.chmod(place, stat.S_IMODE(mode & ~gone))
+
+
+def _shown(node: Node, st: os.stat_result) -> protocol.Attributes:
+    """A file without a name has no links, though it may have one in `pending/` until it is recorded."""
+    values = protocol.attributes_of(st)
+    if node.named or not st.st_nlink:
+        return values
+    return (*values[: protocol.NLINK_AT], 0, *values[protocol.NLINK_AT + 1 :])

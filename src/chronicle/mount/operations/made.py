@@ -34,7 +34,7 @@ _BLOCK: Final = 4096
 class _Known:
     """A virtual node the kernel knows."""
 
-    __slots__ = ("attributes", "key", "lookups", "made", "number")
+    __slots__ = ("key", "lookups", "made", "number")
 
     def __init__(self, number: int, key: tuple[int, bytes], made: VirtualNode) -> None:
         self.number = number
@@ -46,7 +46,8 @@ class _Known:
 class MadeNodes:
     """Answers requests for virtual nodes. Thread-safe."""
 
-    def __init__(self, tree: VirtualTree, channel: Channel, seconds: tuple[int, int]) -> None:
+    def __init__(self, tree: VirtualTree, channel: Channel, seconds: tuple[int, int], generation: int) -> None:
+        """`generation`: how many processes served the mount before; none gives numbers that another gave."""
         self._tree = tree
         self._channel = channel
         self._seconds = seconds
@@ -54,7 +55,7 @@ class MadeNodes:
         self._known: dict[int, _Known] = {}
         self._numbers: dict[tuple[int, bytes], int] = {}
         self._contents: dict[int, bytes | int] = {}
-        self._next = FIRST
+        self._next = FIRST | generation << 40
         self._waiting: set[int] = set()
         self._handlers: dict[int, Handler] = {
             protocol.LOOKUP: self._lookup,

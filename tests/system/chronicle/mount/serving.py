@@ -14,8 +14,9 @@ from typing import Any
 
 from chronicle.layout import Layout, Settings
 from chronicle.model.changes import Change
-from chronicle.mount import MountOptions, Session, open_device, unmount
+from chronicle.mount import MountOptions, Session, TakeoverMemory, open_device, unmount
 from chronicle.recording import Token
+from tests.system.chronicle.mount.twins import Hollow, Tree
 from tests.waiting import until
 
 Event = dict[str, Any]
@@ -70,6 +71,7 @@ class Serving:
         self.mountpoint = mountpoint
         self.layout = Layout(root)
         self.log = root / "events"
+        self.may_complain = False
         arguments = [sys.executable, "-m", "tests.system.chronicle.mount.serving", str(root), str(mountpoint)]
         self.process = subprocess.Popen([*arguments, json.dumps(options)], stderr=subprocess.PIPE)
         until(lambda: os.path.ismount(mountpoint) or self.process.poll() is not None, what="mounted")
@@ -110,17 +112,47 @@ def served(place: Path, **options: Any) -> Iterator[Serving]:
         yield serving
     finally:
         errors = serving.stop()
-    assert errors == "", errors
+    if not serving.may_complain:
+        assert errors == "", errors
     assert serving.process.returncode == 0
 
 
 def main(root: str, mountpoint: str, options: str) -> None:
     logging.basicConfig(level=logging.WARNING)
     layout = Layout(Path(root))
-    chosen = MountOptions(mountpoint=Path(mountpoint), **json.loads(options))
+    values = json.loads(options)
+    virtual = Tree() if values.pop("virtual", False) else None
+    hollow = Hollow(layout.tree) if values.pop("hollow", False) else None
+    successors = values.pop("successors", 0)
+    chosen = MountOptions(mountpoint=Path(mountpoint), **values)
     twin = ListeningTwin(layout.root / "events")
-    session = Session(layout, layout.read_settings(), twin, None, chosen, device=open_device(chosen))
-    session.run()
+    device = open_device(chosen)
+
+    def serve(memory: TakeoverMemory | None) -> None:
+        settings = layout.read_settings()
+        Session(layout, settings, twin, hollow, chosen, device=device, virtual=virtual, memory=memory).run()
+
+    if successors:
+        _serve_in_turn(layout, successors, serve)
+    else:
+        serve(None)
+
+
+def _serve_in_turn(layout: Layout, successors: int, serve: Callable[[TakeoverMemory | None], None]) -> None:
+    """Serves in children: when one is killed, the next one takes over. `child` has the number of the one that serves."""
+    memory = TakeoverMemory.new()
+    for _ in range(successors + 1):
+        pid = os.fork()
+        if not pid:
+            serve(memory.successor())
+            os._exit(0)
+        beside = layout.root / "child.new"
+        beside.write_text(str(pid))
+        beside.rename(layout.root / "child")
+        _, status = os.waitpid(pid, 0)
+        if os.WIFEXITED(status):
+            break
+    memory.close_descriptor()
 
 
 if __name__ == "__main__":
