@@ -128,8 +128,10 @@ class BatchWriter:
                 raise
             # Its last state is gone, or can't be read: what is at the path now is noted by what happened to it, or found
             # by the comparison after a crash.
-            path = token.note.path if token.note else b""
-            _log.info("no content to record", extra={"path": path.decode(errors="replace"), "reason": str(error)})
+            if token.note is not None:
+                shown = token.note.path.decode(errors="replace")
+                _log.info("no content to record", extra={"path": shown, "reason": str(error)})
+                self._measured(token.note.inode, 0, 0.0)
             return None
         if token.note is not None:
             self._measured(token.note.inode, captured.size, time.monotonic() - began)

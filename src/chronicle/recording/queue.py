@@ -27,7 +27,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Bounds of a recorder.
 
     `batch_items`, `batch_bytes` (of contents), `gather_s`: what ends the gathering of a batch after its first change.
-    `held`: contents held by descriptors; above it they are held by links in `pending/`. `queue_bytes`: journal and memory that
+    `held`: contents held by descriptors; above it, noting waits for the recorder. `queue_bytes`: journal and memory that
     wait; `pending_bytes`: copies in `pending/`. Above either, who notes or settles waits up to `pressure_s`.
     `retry_s`: pause between attempts while the disk is full.
     """

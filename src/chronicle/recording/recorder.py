@@ -209,9 +209,10 @@ class Recorder:
         queue = self._queue
         if queue.pressed and not self._has_room():
             queue.missed = True
-            if token is not None:
+            if token is not None and token.note is not None:
                 token.close()
                 token.done = True
+                self._due.pop(token.note.inode, None)
             return
         refused = queue.put(encode(note), note, token)
         if refused is not None:
@@ -270,6 +271,7 @@ class Recorder:
     def _measured(self, inode: int, size: int, seconds: float) -> None:
         """Remembers when a large file is due again; forgets what is past."""
         if size <= WHOLE_BYTES:
+            self._due.pop(inode, None)
             return
         now = time.monotonic()
         if len(self._due) > _REMEMBERED:

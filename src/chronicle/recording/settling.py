@@ -35,7 +35,6 @@ class Settler:
         self._queue = queue
         self._limits = limits
         self._pending_fd = os.open(layout.pending, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._copied: list[Token] = []
         self._kept = 0
 
     def close(self) -> None:
@@ -47,8 +46,8 @@ class Settler:
     def settle(self, token: Token) -> OSError | None:
         """Makes the content safe from changes in place; what failed, when it could not be done.
 
-        Waits while the content is being read, and for the commit of a large one that was just read: copying it again would
-        take longer.
+        Waits while the content is being read, for the commit of a large one that was just read (copying it again would take
+        longer), and while copies of others fill the place they may.
         """
         if token.done or token.settled:
             return None
@@ -56,6 +55,8 @@ class Settler:
             was_read = token.was_read
         if was_read and token.size > INLINE_BYTES:
             self._queue.wait_until(lambda: token.done or not token.was_read, self._limits.pressure_s)
+        elif token.size > INLINE_BYTES and self._queue.copied + token.size > self._limits.pending_bytes:
+            self._queue.wait_until(lambda: token.done or not self._queue.copied, self._limits.pressure_s)
         with token.lock:
             if token.done or token.settled:
                 return None
@@ -90,25 +91,30 @@ class Settler:
             token.kept = content
 
     def _aside(self, token: Token, fd: int, size: int) -> None:
-        queue = self._queue
-        if queue.copied + size > self._limits.pending_bytes and queue.copied:
-            queue.wait_until(lambda: queue.copied + size <= self._limits.pending_bytes, self._limits.pressure_s)
         copy_aside(fd, self._pending / token.copy_name())
         fault("settle.copied")
-        with queue.lock:
-            queue.copied += size
+        with self._queue.lock:
+            self._queue.copied += size
         token.size = size
         token.copied = True
 
     def keep(self, token: Token, path: bytes) -> None:
-        """Gives the file a name in `pending/` before its last name in the tree goes; settles it when that can't be."""
+        """Saves the content before a name of the file goes.
+
+        A large file whose only name goes gets another in `pending/`. Any other is settled: a further name would show, in the
+        number of links of the names that stay.
+        """
         if token.done or token.linked or token.settled:
             return
         try:
+            place = self._tree + b"/" + path
+            if token.size <= INLINE_BYTES or os.lstat(place).st_nlink > 1:
+                self.settle(token)
+                return
             with self._queue.lock:
                 if token.done:
                     return
-                os.link(self._tree + b"/" + path, token.link_name(), dst_dir_fd=self._pending_fd, follow_symlinks=False)
+                os.link(place, token.link_name(), dst_dir_fd=self._pending_fd, follow_symlinks=False)
                 token.linked = True
         except OSError as error:
             _log.debug("a file that goes has no second name", extra={"reason": str(error)})
@@ -117,20 +123,7 @@ class Settler:
         fault("keep.linked")
 
     def release_descriptor(self, token: Token) -> None:
-        """Holds the content by a name in `pending/` instead of by a descriptor: too many are open."""
-        with token.lock:
-            if token.fd < 0:
-                return
-            try:
-                # A source directory makes Python call linkat(2), which alone follows the link in /proc.
-                os.link(
-                    f"/proc/self/fd/{token.fd}",
-                    token.link_name(),
-                    src_dir_fd=self._pending_fd,
-                    dst_dir_fd=self._pending_fd,
-                    follow_symlinks=True,
-                )
-            except OSError:
-                return  # it has no name any more: only the descriptor leads to it
-            token.linked = True
-        self._queue.let_go(token)
+        """Too many contents are held by descriptors: waits for the recorder to catch up, and settles the content when it can't."""
+        queue = self._queue
+        if not queue.wait_until(lambda: queue.held <= self._limits.held, self._limits.pressure_s):
+            self.settle(token)

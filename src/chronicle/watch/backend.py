@@ -215,12 +215,18 @@ class WatchBackend:
             self._directories.moved(source, path)
             if self._recorder.excluded(path, True):
                 self._directories.gone(path)
-                return
+        self._look(path, is_directory)
+        self._look(source, is_directory)
+
+    def _look(self, path: bytes, is_directory: bool) -> None:
+        """Compares a side of a rename. Notifications of before name the old path, and are about what is at the new one; at
+        the old one something else may be (an exchange is two renames here)."""
+        if not os.path.lexists(self._place(path)) or self._recorder.excluded(path, is_directory):
+            return
+        if is_directory:
             for _ in self._directories.add(path):
                 pass
-        # Notifications of before name the old path: what they were about is looked for at the new one.
-        if not self._recorder.excluded(path, is_directory):
-            self._recorder.rescan(path)
+        self._recorder.rescan(path)
 
     def _came(self, path: bytes, is_directory: bool, *, moved: bool) -> None:
         try:
