@@ -92,14 +92,14 @@ class PoolBatch:
         Content over 4 MiB is never whole in memory. Looking for holes moves the descriptor's position.
 
         Raises:
+            OSError: the file can't be read. The batch may go on without it.
             StorageError: the disk refuses; nothing of the batch becomes visible.
         """
-        with translated("reading a file to be stored"):
-            if size <= LARGE:
-                return self.add(read_exactly(fd, size))
-            stored = self._add_large(DescriptorSource(fd, size))
-            # It was cut short meanwhile: small content is never a manifest, so that chunks never are.
-            return stored if stored.size > LARGE else self.add(read_exactly(fd, LARGE))
+        if size <= LARGE:
+            return self.add(read_exactly(fd, size))
+        stored = self._add_large(DescriptorSource(fd, size))
+        # It was cut short meanwhile: small content is never a manifest, so that chunks never are.
+        return stored if stored.size > LARGE else self.add(read_exactly(fd, LARGE))
 
     def commit(self) -> None:
         """Makes visible what was added so far.
@@ -162,14 +162,14 @@ class PoolBatch:
             return True
         try:
             found = self._connection.execute(_LOOK, (digest,)).fetchone()
-        except sqlite3.Error as error:
+            if found is None:
+                return False
+            place, stored, used_at = found
+            if place == LOOSE and self._writing.loose.stored(digest) != stored:
+                self._mending.add(digest)
+                return False
+        except (sqlite3.Error, OSError) as error:
             raise failure("looking for an object", error) from error
-        if found is None:
-            return False
-        place, stored, used_at = found
-        if place == LOOSE and self._writing.loose.stored(digest) != stored:
-            self._mending.add(digest)
-            return False
         now = int(self._writing.clock() * 1000)
         if now - used_at >= self._writing.touch_after_ms and not self._touched(digest, now):
             return False

@@ -197,6 +197,27 @@ def test_a_durable_batch_stores_and_counts_on_what_an_earlier_one_stored(pool: P
         assert pool.read(stored.digest) == content
 
 
+def test_a_durable_batch_has_its_files_on_the_disk_and_others_wait_for_nothing(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    really = os.fsync
+
+    def fsync(fd: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{fd}"))
+        really(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    [found] = put(pool, noise(100_000))
+    assert synced == []
+    with pool.batch(durable=True) as batch:
+        batch.add(noise(100_000))
+        new = batch.add(noise(100_000, 1))
+    for stored in (found, new):
+        path = loose_file(pool, stored.digest)
+        assert {str(path), str(path.parent), str(pool.directory)} <= set(synced)
+
+
 def test_storing_again_mends_a_file_that_is_gone_or_cut(pool: Pool) -> None:
     content = noise(100_000)
     [stored] = put(pool, content)
@@ -305,3 +326,17 @@ def test_any_thread_may_read_while_another_stores(pool: Pool) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.parametrize("size", [100, 6_000_000])
+def test_a_file_that_can_not_be_read_is_its_own_error_and_the_batch_goes_on(
+    pool: Pool, tmp_path: Path, size: int
+) -> None:
+    (tmp_path / "file").write_bytes(noise(size))
+    fd = os.open(tmp_path / "file", os.O_WRONLY)
+    with pool.batch() as batch:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            batch.add_file(fd, size)
+        stored = batch.add(b"other")
+    os.close(fd)
+    assert pool.read(stored.digest) == b"other"
