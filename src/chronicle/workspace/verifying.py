@@ -4,6 +4,8 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 
+from blake3 import blake3
+
 from chronicle.layout import Layout, Settings
 from chronicle.model.errors import StorageError
 from chronicle.model.findings import Finding
@@ -75,11 +77,25 @@ def _tree(layout: Layout, settings: Settings, history: History) -> Iterator[Find
         return
     excluded = Excluded(settings.exclude)
     for found in Comparison(layout, history, excluded).of(b"", time.time_ns() // 1_000_000):
+        if isinstance(found, WroteNote) and _same_bytes(layout, history, found.path):
+            continue  # written anew with what it had: no iteration, only another time
         path = found.path if isinstance(found, WroteNote) else found.change.path
         what = "content" if isinstance(found, WroteNote) else found.change.kind
         yield Finding(
             "tree-differs", os.fsdecode(path), f"the tree differs from head ({what}); the next writer records it"
         )
+
+
+def _same_bytes(layout: Layout, history: History, path: bytes) -> bool:
+    known = history.lookup(path)
+    try:
+        with open(os.path.join(os.fsencode(layout.tree), path), "rb") as file:
+            digest = blake3(max_threads=1)
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError:
+        return False
+    return known is not None and known.digest == digest.digest()
 
 
 def repair(layout: Layout, settings: Settings, pool: Pool, findings: Iterable[Finding]) -> list[Finding]:
