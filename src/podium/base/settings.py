@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from podium.base.config import Secret, one_of, path, port, positive, seconds, setting, size
+from podium.base.config import Secret, boolean, one_of, path, port, positive, seconds, setting, size
 from podium.base.discovery import Discovery
 from podium.base.objects import ObjectStore
 from podium.base.sealing import TEXT_MIN_CHARS
@@ -130,6 +130,31 @@ class CoordinatorSettings(_Shared):
     environment_seconds: float = setting(
         "ENVIRONMENT_TIMEOUT", seconds, "10m", "for making the virtual environment of a deployment"
     )
+    chronicle: bool = setting(
+        "CHRONICLE_ENABLE", boolean, "true", "keep every version of the agents' files; false: plain directories"
+    )
+    chronicle_backend: str = setting(
+        "CHRONICLE_BACKEND",
+        one_of("auto", "fuse", "watch", "directory"),
+        "auto",
+        "how workspaces are kept; auto: fuse where the host can, else watch; fuse: refuse to start instead; "
+        "directory: as CHRONICLE_ENABLE=false",
+    )
+    chronicle_bucket: str | None = setting(
+        "CHRONICLE_S3_BUCKET",
+        str,
+        None,
+        "a second tier for contents of files, uploaded in the background; credentials as AWS_*; default: none",
+    )
+    chronicle_pooled: bool = setting(
+        "CHRONICLE_POOLED_CAS",
+        boolean,
+        "true",
+        "contents are stored once for all agents of a tenant; false: for each agent",
+    )
+    chronicle_linger_seconds: float = setting(
+        "CHRONICLE_LINGER", seconds, "30s", "how long the workspace of an agent that went to sleep stays mounted"
+    )
     stop_seconds: float = setting(
         "COORDINATOR_STOP", seconds, "25s", "for putting all agents to rest when the coordinator stops"
     )
@@ -138,6 +163,11 @@ class CoordinatorSettings(_Shared):
     def name(self) -> str:
         """The coordinator's id."""
         return self.coordinator_id or f"coord-{socket.gethostname()}"
+
+    @property
+    def keeps_versions(self) -> bool:
+        """Whether workspaces have a history."""
+        return self.chronicle and self.chronicle_backend != "directory"
 
     def problems(self) -> list[str]:
         """Every mistake that is not one of a single variable."""

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
 import uvloop
 
@@ -21,9 +22,11 @@ from podium.coordinator.adapters.catalog import Catalog
 from podium.coordinator.adapters.deployments import LocalDeployments
 from podium.coordinator.adapters.lock import DirectoryInUseError, DirectoryLock
 from podium.coordinator.adapters.processes import HostSettings, IsolationUnavailableError, LocalProcessHost
+from podium.coordinator.adapters.processes.settings import AGENT_UID_BASE
 from podium.coordinator.adapters.store import StoreError, StoreOptions
 from podium.coordinator.adapters.vault import Vault
-from podium.coordinator.adapters.workspaces import DirectoryWorkspaces
+from podium.coordinator.adapters.workspaces import DirectoryWorkspaces, VersionedSettings, VersionedWorkspaces, Whose
+from podium.coordinator.domain.ports import Workspaces, WorkspacesUnavailableError
 from podium.coordinator.service import Address, Coordinator
 from podium.coordinator.supervisor.facts import Timings
 from podium.coordinator.supervisor.supervisor import Capacity, Parts
@@ -41,7 +44,13 @@ def run(settings: CoordinatorSettings) -> None:
         sys.exit(UNAVAILABLE_EXIT)
     try:
         uvloop.run(_serve(settings))
-    except (IsolationUnavailableError, DiscoveryUnavailableError, StoreError, OSError) as error:
+    except (
+        IsolationUnavailableError,
+        DiscoveryUnavailableError,
+        WorkspacesUnavailableError,
+        StoreError,
+        OSError,
+    ) as error:
         _log.error("not_started", extra={"reason": str(error)})
         sys.exit(UNAVAILABLE_EXIT)
     finally:
@@ -61,16 +70,17 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
     processes = LocalProcessHost(
         HostSettings(data=settings.data, isolation=settings.isolation, starts_in_flight=settings.starts_at_once)
     )
+    catalog = Catalog.open(settings.data / "coordinator")
     return Parts(
         coordinator_id=settings.name,
         clock=SystemClock(),
         new_id=random_id,
         processes=processes,
-        workspaces=DirectoryWorkspaces(settings.data / "agents"),
+        workspaces=_workspaces(settings, processes, catalog),
         deployments=LocalDeployments(
             settings, objects, processes.deployments_in_use, hidden=processes.plan.hides_deployments
         ),
-        catalog=Catalog.open(settings.data / "coordinator"),
+        catalog=catalog,
         vault=Vault(Sealer(settings.secrets_key.reveal(), previous)),
         discovery=discovery,
         directory=settings.data / "agents",
@@ -85,6 +95,29 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
     )
 
 
+def _workspaces(settings: CoordinatorSettings, processes: LocalProcessHost, catalog: Catalog) -> Workspaces:
+    """Versioned workspaces, or plain directories, as the settings want them."""
+    if not settings.keeps_versions:
+        return DirectoryWorkspaces(settings.data / "agents")
+
+    def tenant_of(agent_id: str) -> str | None:
+        agent = catalog.agent(agent_id)
+        return agent.tenant_id if agent is not None else None
+
+    def owner_of(agent_id: str) -> tuple[int, int] | None:
+        agent = catalog.agent(agent_id) if processes.plan.identity else None
+        return (AGENT_UID_BASE + agent.uid_slot,) * 2 if agent is not None else None
+
+    wanted: Literal["auto", "fuse", "watch"] = settings.chronicle_backend  # type: ignore[assignment] # not directory
+    versioned = VersionedSettings(
+        backend=wanted,
+        pooled=settings.chronicle_pooled,
+        in_namespaces=bool(processes.plan.namespaces),
+        linger=settings.chronicle_linger_seconds,
+    )
+    return VersionedWorkspaces(settings.data, versioned, Whose(tenant_of, owner_of))
+
+
 async def _serve(settings: CoordinatorSettings) -> None:
     loop = asyncio.get_running_loop()
     dump_on_signal(loop)
@@ -97,7 +130,10 @@ async def _serve(settings: CoordinatorSettings) -> None:
         discovery, objects = open_discovery(settings), open_objects(settings)
         closing.push_async_callback(discovery.close)
         closing.push_async_callback(objects.close)
-        coordinator = Coordinator(parts_of(settings, discovery, objects), address)
+        parts = parts_of(settings, discovery, objects)
+        await parts.workspaces.start()
+        closing.push_async_callback(parts.workspaces.stop)
+        coordinator = Coordinator(parts, address)
         closing.push_async_callback(coordinator.stop, settings.stop_seconds)
         await coordinator.start()
         await stopping.wait()

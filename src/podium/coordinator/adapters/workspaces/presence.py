@@ -1,0 +1,137 @@
+"""One workspace while the coordinator knows it: whether it is mounted, its newest iteration, who follows it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from chronicle.control.client import NobodyThereError
+from chronicle.control.messages import Annotate, Request
+from chronicle.layout import Layout
+from chronicle.model.iterations import Iteration
+from podium.base.tasks import TaskOwner
+from podium.coordinator.adapters.workspaces.failures import unavailable
+from podium.coordinator.adapters.workspaces.holder import HolderLink
+
+_log = logging.getLogger(__name__)
+
+LINK_SECONDS: Final = 10.0
+"""How long to look for the process that serves a mounted workspace: one that died is replaced within a second."""
+
+LINK_PAUSE_SECONDS: Final = 0.02
+
+HEAR_SECONDS: Final = 2.0
+"""How long iterations may take to be heard of here once they are recorded."""
+
+Follower = Callable[[list[Iteration]], None]
+T = TypeVar("T")
+
+
+class Presence:
+    """The state of one workspace, and the link to who serves it. Used on the event loop only."""
+
+    def __init__(self, agent_id: str, store: Path, tasks: TaskOwner) -> None:
+        self.agent_id = agent_id
+        self.lock = asyncio.Lock()
+        """Held while it is mounted, unmounted, forked into or erased."""
+        self.mounted = False
+        self.head: int | None = None
+        self.lingering: asyncio.TimerHandle | None = None
+        self.followers: set[Follower] = set()
+        self._socket = Layout(store).control
+        self._tasks = tasks
+        self._link: HolderLink | None = None
+        self._linked = asyncio.Event()
+        self._heard = asyncio.Event()
+        self.turn_id: str | None = None
+        """Whose the changes are at present."""
+
+    async def link(self) -> None:
+        """Connects to who serves it, and follows from the newest iteration that is known.
+
+        Raises:
+            NobodyThereError: nobody does.
+        """
+        link = await HolderLink.open(self._socket, self._recorded, self._lost)
+        try:
+            self.head = await link.follow(self.head)
+            if self.turn_id is not None:
+                await link.call(lambda number: Annotate(number, self.turn_id), type(None))
+        except BaseException:
+            link.close()
+            raise
+        self._link = link
+        self._linked.set()
+
+    def unlink(self) -> None:
+        """Nobody serves it from now on."""
+        self._linked.clear()
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+        self.turn_id = None
+
+    async def annotate(self, turn_id: str | None) -> None:
+        """See `Workspaces.annotate`."""
+        self.turn_id = turn_id
+        await self.ask(lambda number: Annotate(number, turn_id), type(None), LINK_SECONDS)
+
+    async def ask(self, request: Callable[[int], Request], kind: type[T], seconds: float) -> T:
+        """Asks who serves it; asks who comes after it when that one ends meanwhile, so: for what may be done twice.
+
+        Raises:
+            PodiumError: `workspace_unavailable`.
+            ChronicleError: what was answered.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    await self._linked.wait()
+                    try:
+                        if self._link is not None:
+                            return await self._link.call(request, kind)
+                    except NobodyThereError:
+                        pass  # it died; who takes over is connected to in a moment
+                    await asyncio.sleep(LINK_PAUSE_SECONDS)
+        except TimeoutError:
+            raise unavailable("the workspace does not answer now") from None
+
+    async def hear(self, iteration: int) -> int:
+        """Waits, a bounded time, until followers were told of `iteration`; returns it."""
+        try:
+            async with asyncio.timeout(HEAR_SECONDS):
+                while (self.head or 0) < iteration and self.mounted:
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError:
+            _log.warning("iterations_not_heard", extra={"agent_id": self.agent_id, "iteration": iteration})
+        return iteration
+
+    def _recorded(self, iterations: list[Iteration]) -> None:
+        fresh = [each for each in iterations if each.iteration > (self.head or 0)]
+        if not fresh:
+            return
+        self.head = fresh[-1].iteration
+        self._heard.set()
+        for follower in tuple(self.followers):
+            follower(fresh)
+
+    def _lost(self, link: HolderLink) -> None:
+        if link is not self._link:
+            return
+        self._link = None
+        self._linked.clear()
+        if self.mounted:
+            self._tasks.start(self._link_again(), f"link to the workspace of {self.agent_id}")
+
+    async def _link_again(self) -> None:
+        try:
+            async with asyncio.timeout(LINK_SECONDS):
+                while self.mounted and self._link is None:
+                    try:
+                        await self.link()
+                    except NobodyThereError:
+                        await asyncio.sleep(LINK_PAUSE_SECONDS)
+        except TimeoutError:
+            _log.error("workspace_unserved", extra={"agent_id": self.agent_id})

@@ -1,0 +1,157 @@
+"""Workspaces on disk: made, filled from the template, forked, erased. Everything blocks; everything is there whole or is made again."""
+
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from chronicle.layout import Layout
+from chronicle.model.errors import IterationNotFoundError, WorkspaceNotFoundError
+from chronicle.workspace import forking
+from chronicle.workspace.library import Workspace
+from chronicle.workspace.marks import Lock, clean_mark
+from chronicle.workspace.writing import Writing
+from podium.coordinator.adapters.workspaces.places import Places
+from podium.coordinator.adapters.workspaces.templates import copy_template, give, template_of
+from podium.coordinator.domain.ports import PreparedDeployment
+from podium.wire.manifest import Manifest
+
+_log = logging.getLogger(__name__)
+
+MODE: Final = 0o700
+"""Of a workspace's root: its agent's alone."""
+
+Owner = tuple[int, int]
+
+
+class Stores:
+    """Workspaces below one data directory. `tenant_of`: whose an agent is; `pooled`: contents are shared within a tenant."""
+
+    def __init__(self, places: Places, tenant_of: Callable[[str], str | None], *, pooled: bool) -> None:
+        self._places = places
+        self._tenant_of = tenant_of
+        self._pooled = pooled
+
+    def exists(self, agent_id: str) -> bool:
+        """Whether the agent has a workspace."""
+        return Layout(self._places.store(agent_id)).exists() and not self._places.beginning(agent_id).exists()
+
+    def ensure(self, agent_id: str, deployment: PreparedDeployment, owner: Owner | None) -> None:
+        """The workspace, made if it is new, with the settings that the deployment asks for now."""
+        store, mountpoint = self._places.store(agent_id), self._places.mountpoint(agent_id)
+        if not self.exists(agent_id):
+            self._make(agent_id, deployment, owner)
+        else:
+            _adjust(Layout(store), deployment.manifest)
+        mountpoint.mkdir(mode=MODE, exist_ok=True)
+
+    def fork(self, source_id: str, iteration: int | None, agent_id: str, owner: Owner | None) -> None:
+        """The workspace of `agent_id` as a fork. Takes as long whatever the size.
+
+        Raises:
+            ChronicleError: `IterationNotFoundError`, `WorkspaceNotFoundError`, `InvalidInputError`.
+        """
+        source, store = Layout(self._places.store(source_id)), self._places.store(agent_id)
+        settings = source.read_settings()
+        if self._places.beginning(agent_id).exists():
+            self.erase(agent_id)
+        self._begin(agent_id)
+        writing = Writing(source)
+        try:
+            forking.fork(source, settings, store, None, lambda history: writing.fork(history, iteration), owner)
+        finally:
+            writing.close()
+        Layout(store).tree.chmod(MODE)
+        self._places.beginning(agent_id).unlink()
+
+    def check_moment(self, agent_id: str, iteration: int | None) -> None:
+        """Raises IterationNotFoundError for a moment beyond head, WorkspaceNotFoundError without a workspace."""
+        with Workspace.open(self._places.store(agent_id)) as workspace:
+            if iteration is not None and not 0 <= iteration <= workspace.head:
+                raise IterationNotFoundError(iteration, workspace.head)
+
+    def erase(self, agent_id: str) -> None:
+        """Removes the workspace for good; none is fine. It must not be mounted."""
+        store = self._places.store(agent_id)
+        try:
+            Workspace.open(store).erase()
+        except WorkspaceNotFoundError:
+            pass
+        except Exception:  # noqa: BLE001 - what can't be opened any more is removed all the same
+            _log.warning("workspace_erased_by_force", extra={"agent_id": agent_id}, exc_info=True)
+        shutil.rmtree(store, ignore_errors=True)
+        shutil.rmtree(self._places.mountpoint(agent_id), ignore_errors=True)
+        self._places.beginning(agent_id).unlink(missing_ok=True)
+
+    # ── making ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self, agent_id: str) -> None:
+        self._places.agent(agent_id).mkdir(mode=0o755, parents=True, exist_ok=True)
+        self._places.beginning(agent_id).touch(mode=0o600)
+
+    def _make(self, agent_id: str, deployment: PreparedDeployment, owner: Owner | None) -> None:
+        store, mountpoint, manifest = (
+            self._places.store(agent_id),
+            self._places.mountpoint(agent_id),
+            deployment.manifest,
+        )
+        if store.exists():
+            self._clear(agent_id)
+        self._begin(agent_id)
+        tenant = self._tenant_of(agent_id) if self._pooled else None
+        workspace = Workspace.create(
+            store,
+            pool=self._places.pool(tenant) if tenant is not None else None,
+            exclude=tuple(manifest.exclude),
+            quota_bytes=manifest.limits.disk,
+            workspace_id=f"{agent_id}-{secrets.token_hex(4)}",
+        )
+        with workspace:
+            _fill(Layout(store), mountpoint, template_of(deployment), owner)
+            if not clean_mark(Layout(store)).exists():
+                workspace.barrier()
+        self._places.beginning(agent_id).unlink()
+
+    def _clear(self, agent_id: str) -> None:
+        """A making that was cut off leaves nothing. What an earlier version kept in a plain directory stays."""
+        try:
+            Workspace.open(self._places.store(agent_id)).erase()
+        except WorkspaceNotFoundError:
+            shutil.rmtree(self._places.store(agent_id), ignore_errors=True)
+
+
+def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner | None) -> None:
+    """The first files: those of a plain directory that was there before there were versions, else those of the template."""
+    layout.tree.chmod(MODE)
+    if mountpoint.is_dir() and any(mountpoint.iterdir()):
+        os.rename(mountpoint, layout.tree)
+    elif template is not None:
+        copy = layout.root / "filling"
+        shutil.rmtree(copy, ignore_errors=True)
+        copy_template(template, copy, mode=MODE)
+        os.rename(copy, layout.tree)
+    else:
+        if owner is not None:
+            os.chown(layout.tree, *owner)
+        return
+    if owner is not None:
+        give(layout.tree, owner)
+    clean_mark(layout).unlink()  # the tree is ahead of the history: whoever writes next records what differs
+
+
+def _adjust(layout: Layout, manifest: Manifest) -> None:
+    """A new version of a deployment may exclude other paths, or allow another size."""
+    settings = layout.read_settings()
+    wanted = msgspec.structs.replace(settings, exclude=tuple(manifest.exclude), quota_bytes=manifest.limits.disk)
+    if wanted == settings:
+        return
+    lock = Lock.take(layout)
+    try:
+        layout.write_settings(wanted)
+    finally:
+        lock.release()

@@ -1,0 +1,111 @@
+"""Chronicle's supervisor as a child of the coordinator: started, started again when it dies, ended with it."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from podium.base.tasks import TaskOwner
+from podium.coordinator.domain.ports import WorkspacesUnavailableError
+
+_log = logging.getLogger(__name__)
+
+READY_SECONDS: Final = 20.0
+"""Longest start on a busy host; usually 0.2 s."""
+
+STOP_SECONDS: Final = 20.0
+"""How long unmounting everything may take; then it is killed, and what is left is taken away by force."""
+
+PAUSE_SECONDS: Final = 0.05
+PAUSE_MAX_SECONDS: Final = 5.0
+"""Wait before it is started again, doubled each time it does not come up."""
+
+_SCRIPT: Final = Path(__file__).with_name("chronicled.py")
+
+
+class Supervision:
+    """Keeps one supervisor running. `came_back` is called when a new one is there after another died."""
+
+    def __init__(self, directory: Path, shared: Callable[[], str], came_back: Callable[[], Awaitable[None]]) -> None:
+        self.directory = directory
+        self._shared = shared
+        self._came_back = came_back
+        self._process: asyncio.subprocess.Process | None = None
+        self._owner = TaskOwner("chronicle")
+        self._stopping = False
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Starts it and waits until it is ready.
+
+        Raises:
+            WorkspacesUnavailableError: it did not start; its reason.
+        """
+        await self._begin()
+        self._owner.start(self._watch(), "watch Chronicle's daemon")
+
+    async def stop(self) -> None:
+        """Unmounts everything and ends it; bounded. Idempotent."""
+        self._stopping = True
+        process = self._process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                _log.error("chronicle_killed", extra={"pid": process.pid})
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        await self._owner.close()
+
+    async def _begin(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # From the main thread: the signal of the parent's death comes when the *thread* that started it ends (prctl(2)).
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", str(_SCRIPT), str(os.getpid()), self._shared()),
+            *("--directory", str(self.directory), "--log-format", "json"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        self._process = process
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                said = (await process.stdout.readline()).decode(errors="replace").strip()
+        except TimeoutError:
+            said = f"it was not ready within {READY_SECONDS:g} s"
+        if not said.startswith("ready"):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise WorkspacesUnavailableError(f"Chronicle's daemon does not start: {said or 'its log says why'}")
+
+    async def _watch(self) -> None:
+        pause = PAUSE_SECONDS
+        while not self._stopping:
+            assert self._process is not None
+            code = await self._process.wait()
+            if self._stopping:
+                return
+            _log.error("chronicle_died", extra={"exit_code": code})
+            await asyncio.sleep(pause)
+            try:
+                await self._begin()
+            except (WorkspacesUnavailableError, OSError) as error:
+                _log.error("chronicle_not_started", extra={"reason": str(error)})
+                pause = min(pause * 2, PAUSE_MAX_SECONDS)
+                continue
+            pause = PAUSE_SECONDS
+            await self._came_back()

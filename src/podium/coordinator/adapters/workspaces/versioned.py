@@ -1,0 +1,370 @@
+"""Workspaces kept by Chronicle: mounted by its supervisor, one process for each, with every version of every file."""
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+from chronicle.control.messages import Barrier, MakeCheckpoint, Restore, Restored
+from chronicle.daemon.client import Daemon
+from chronicle.model.errors import ChronicleError, NotFoundError
+from chronicle.model.iterations import Checkpoint, Iteration
+from chronicle.workspace.library import Workspace
+from podium.base.tasks import TaskOwner
+from podium.coordinator.adapters.workspaces import mounting
+from podium.coordinator.adapters.workspaces.failures import unavailable, workspace_problem
+from podium.coordinator.adapters.workspaces.places import Places
+from podium.coordinator.adapters.workspaces.presence import Presence
+from podium.coordinator.adapters.workspaces.shelf import Shelf
+from podium.coordinator.adapters.workspaces.stores import Owner, Stores
+from podium.coordinator.adapters.workspaces.supervision import Supervision
+from podium.coordinator.adapters.workspaces.trial import Found, Wanted, tried
+from podium.coordinator.domain.ports import PreparedDeployment, WorkspaceLibrary, WorkspacesUnavailableError
+from podium.wire.errors import ErrorCode, PodiumError
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BARRIER_SECONDS: Final = 30.0
+"""How long recording what was written may take."""
+
+RESTORE_SECONDS: Final = 600.0
+"""How long a restore may take: it writes what differs, which can be a whole tree."""
+
+LINGER_SECONDS: Final = 30.0
+"""How long a workspace stays mounted when its agent sleeps: one that is woken soon finds it there, one that is not costs nothing."""
+
+
+class VersionedSettings(NamedTuple):
+    """`backend`: what is asked for. `pooled`: contents are stored once for a tenant. `in_namespaces`: agents see mounts
+    only through mount namespaces of their own. `linger` in seconds."""
+
+    backend: Wanted = "auto"
+    pooled: bool = True
+    in_namespaces: bool = False
+    linger: float = LINGER_SECONDS
+
+
+class Whose(NamedTuple):
+    """What is known of an agent elsewhere: its tenant, and the user its files belong to (None: the coordinator's)."""
+
+    tenant_of: Callable[[str], str | None]
+    owner_of: Callable[[str], Owner | None]
+
+
+class VersionedWorkspaces:
+    """A `Workspaces` with history. Its methods are called on the event loop, `library` in threads."""
+
+    def __init__(self, data: Path, settings: VersionedSettings, whose: Whose) -> None:
+        self._places = Places(data)
+        self._settings = settings
+        self._whose = whose
+        self._stores = Stores(self._places, whose.tenant_of, pooled=settings.pooled)
+        self._shelf = Shelf()
+        self._tasks = TaskOwner("workspaces")
+        self._known: dict[str, Presence] = {}
+        self._found: Found | None = None
+        self._shared = False
+        self._daemon = Daemon(self._places.daemon)
+        self._supervision = Supervision(
+            self._places.daemon, lambda: str(self._places.agents) if self._shared else "", self._mount_again
+        )
+
+    # ── what there is ───────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def backend(self) -> str:
+        """`fuse` or `watch`, as it was found at start."""
+        return self._found.backend if self._found is not None else self._settings.backend
+
+    @property
+    def is_versioned(self) -> bool:
+        """It is."""
+        return True
+
+    def exists(self, agent_id: str) -> bool:
+        """Whether the agent has a workspace."""
+        return self._stores.exists(agent_id)
+
+    def head_iteration(self, agent_id: str) -> int:
+        """Newest iteration known here; of an agent nobody asked of yet it is read once."""
+        presence = self._presence(agent_id)
+        if presence.head is None:
+            if not self.exists(agent_id):
+                return 0
+            try:
+                with self._shelf.borrow(agent_id, self._places.store(agent_id)) as library:
+                    presence.head = library.head
+            except ChronicleError as error:
+                _log.warning("head_unknown", extra={"agent_id": agent_id, "error": str(error)})
+        return presence.head or 0
+
+    # ── start and end ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self) -> None:
+        """Cleans up, starts the supervisor, and finds out what the host can do.
+
+        Raises:
+            WorkspacesUnavailableError: not what is asked for.
+        """
+        self._places.agents.mkdir(mode=0o711, parents=True, exist_ok=True)
+        left = await asyncio.to_thread(mounting.clean, self._places.data)
+        if left:
+            _log.info("mounts_cleaned_up", extra={"count": len(left)})
+        wanted, why = self._settings.backend, self._why_not_fuse()
+        if why is not None and wanted == "fuse":
+            raise WorkspacesUnavailableError(_refusal(why))
+        await self._supervision.start()
+        try:
+            self._found = await asyncio.to_thread(
+                tried, self._daemon, self._places.trial, "watch" if why else wanted, for_others=os.geteuid() == 0
+            )
+        except (ChronicleError, OSError) as error:
+            await self.stop()
+            raise WorkspacesUnavailableError(_refusal(str(error))) from error
+        why = why or self._found.why
+        _log.info("workspaces", extra={"backend": self._found.backend, **({"reason": why} if why else {})})
+
+    def _why_not_fuse(self) -> str | None:
+        """Why mounts of ours would be of no use to agents; sees to it that they are, where that can be done."""
+        if self._settings.backend == "watch" or not self._settings.in_namespaces:
+            return None
+        if os.geteuid() != 0:
+            if mounting.is_shared(self._places.agents):
+                return None
+            return "agents run in mount namespaces, where mounts of an ordinary user's coordinator don't appear"
+        try:
+            self._shared = mounting.share(self._places.agents)
+        except OSError as error:
+            return f"mounts can't be shared with agents: {error.strerror or error}"
+        return None
+
+    async def stop(self) -> None:
+        """Unmounts everything, by force where it must be. Idempotent."""
+        for presence in self._known.values():
+            _unlinger(presence)
+            presence.mounted = False
+            presence.unlink()
+        await self._supervision.stop()
+        await self._tasks.close()
+        self._daemon.close()
+        await asyncio.to_thread(self._shelf.close)
+        left = await asyncio.to_thread(mounting.clean, self._places.agents)
+        if left:
+            _log.warning("mounts_taken_away", extra={"count": len(left)})
+        if self._shared:
+            mounting.detach(str(self._places.agents))
+            self._shared = False
+
+    async def _mount_again(self) -> None:
+        """The supervisor died and a new one is there: what was mounted is mounted again."""
+        await asyncio.to_thread(mounting.clean, self._places.agents)
+        for presence in list(self._known.values()):
+            async with presence.lock:
+                if not presence.mounted:
+                    continue
+                presence.unlink()
+                try:
+                    await self._mount(presence)
+                except PodiumError as error:
+                    _log.error("not_mounted_again", extra={"agent_id": presence.agent_id, "error": str(error)})
+
+    # ── opening, closing ────────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self, agent_id: str, deployment: PreparedDeployment, *, owner: Owner | None) -> Path:
+        """See the port."""
+        presence = self._presence(agent_id)
+        async with presence.lock:
+            _unlinger(presence)
+            if not presence.mounted:
+                given = owner or self._whose.owner_of(agent_id)
+                with _problems():
+                    await asyncio.to_thread(self._stores.ensure, agent_id, deployment, given)
+                await self._mount(presence)
+        return self._places.mountpoint(agent_id)
+
+    async def close(self, agent_id: str) -> None:
+        """It is unmounted a little later, unless it is opened again."""
+        presence = self._known.get(agent_id)
+        if presence is None or not presence.mounted or presence.lingering is not None:
+            return
+        loop = asyncio.get_running_loop()
+        presence.lingering = loop.call_later(self._settings.linger, self._close_now, presence)
+
+    def _close_now(self, presence: Presence) -> None:
+        self._tasks.start(self._unmount_idle(presence), f"unmount the workspace of {presence.agent_id}")
+
+    async def _unmount_idle(self, presence: Presence) -> None:
+        async with presence.lock:
+            if presence.lingering is not None:  # nobody opened it meanwhile
+                await self._unmount(presence)
+
+    async def _mount(self, presence: Presence) -> None:
+        store, mountpoint = self._places.store(presence.agent_id), self._places.mountpoint(presence.agent_id)
+        backend = self._found.backend if self._found is not None else self._settings.backend
+        with _problems():
+            await asyncio.to_thread(
+                lambda: self._daemon.mount(store, mountpoint, backend=backend, allow_other=os.geteuid() == 0)
+            )
+            presence.mounted = True
+            await presence.link()
+
+    async def _unmount(self, presence: Presence) -> None:
+        _unlinger(presence)
+        if not presence.mounted:
+            return
+        presence.mounted = False
+        presence.unlink()
+        try:
+            done = await asyncio.to_thread(self._daemon.unmount, self._places.store(presence.agent_id))
+            if done.lazy is not None:
+                _log.warning("workspace_in_use", extra={"agent_id": presence.agent_id, "reason": done.lazy})
+        except NotFoundError:
+            return
+        except (ChronicleError, TimeoutError) as error:
+            _log.error("not_unmounted", extra={"agent_id": presence.agent_id, "error": str(error)})
+
+    async def remove(self, agent_id: str) -> None:
+        """Unmounts and erases it."""
+        presence = self._presence(agent_id)
+        async with presence.lock:
+            await self._unmount(presence)
+            await asyncio.to_thread(self._shelf.drop, agent_id)
+            await asyncio.to_thread(self._stores.erase, agent_id)
+        if self._known.get(agent_id) is presence and not presence.followers:
+            del self._known[agent_id]
+
+    # ── moments ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def barrier(self, agent_id: str) -> int:
+        """See the port."""
+        presence = self._presence(agent_id)
+        if not presence.mounted:
+            return await self._here(agent_id, lambda library: library.head)
+        with _problems():
+            return await presence.hear(await presence.ask(Barrier, int, BARRIER_SECONDS))
+
+    async def annotate(self, agent_id: str, turn_id: str | None) -> None:
+        """See the port."""
+        presence = self._presence(agent_id)
+        if presence.mounted:
+            with _problems():
+                await presence.annotate(turn_id)
+
+    async def checkpoint(self, agent_id: str, label: str | None, turn_id: str | None) -> int:
+        """See the port."""
+        presence = self._presence(agent_id)
+        if not presence.mounted:
+            return (await self._here(agent_id, lambda library: library.checkpoint(label, turn_id))).iteration
+        with _problems():
+            made = await presence.ask(
+                lambda number: MakeCheckpoint(number, label, turn_id), Checkpoint, BARRIER_SECONDS
+            )
+            return await presence.hear(made.iteration)
+
+    async def restore(self, agent_id: str, iteration: int, path: str | None, turn_id: str | None) -> int:
+        """See the port."""
+        presence = self._presence(agent_id)
+        if not presence.mounted:
+
+            def offline(library: Workspace) -> int:
+                library.annotate(turn_id)
+                try:
+                    return library.restore(iteration, path or b"").head
+                finally:
+                    library.annotate(None)
+
+            presence.head = await self._here(agent_id, offline)
+            return presence.head
+        raw = os.fsencode(path or "")
+        before = presence.turn_id
+        with _problems():
+            await self._check_moment(agent_id, iteration)
+            await presence.annotate(turn_id)
+            try:
+                done = await presence.ask(lambda number: Restore(number, iteration, raw), Restored, RESTORE_SECONDS)
+            finally:
+                await presence.annotate(before)
+            return await presence.hear(done.head)
+
+    async def _check_moment(self, agent_id: str, iteration: int) -> None:
+        await asyncio.to_thread(self._stores.check_moment, agent_id, iteration)
+
+    async def fork(self, source_agent_id: str, iteration: int | None, agent_id: str) -> None:
+        """See the port."""
+        presence = self._presence(agent_id)
+        async with presence.lock:
+            if self.exists(agent_id):
+                raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent has a workspace already")
+            if not self.exists(source_agent_id):
+                return
+            owner = self._whose.owner_of(agent_id)
+            with _problems():
+                await asyncio.to_thread(self._stores.check_moment, source_agent_id, iteration)
+                await asyncio.to_thread(self._stores.fork, source_agent_id, iteration, agent_id, owner)
+            presence.head = None
+
+    def follow(self, agent_id: str, callback: Callable[[list[Iteration]], None]) -> Callable[[], None]:
+        """See the port."""
+        followers = self._presence(agent_id).followers
+
+        # A wrapper of its own for each following: the same callback may follow twice.
+        def follower(iterations: list[Iteration]) -> None:
+            callback(iterations)
+
+        followers.add(follower)
+        return lambda: followers.discard(follower)
+
+    @contextlib.contextmanager
+    def library(self, agent_id: str) -> Iterator[WorkspaceLibrary]:
+        """See the port."""
+        with self._shelf.borrow(agent_id, self._places.store(agent_id)) as library:
+            yield library
+
+    # ── small parts ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _presence(self, agent_id: str) -> Presence:
+        presence = self._known.get(agent_id)
+        if presence is None:
+            presence = self._known[agent_id] = Presence(agent_id, self._places.store(agent_id), self._tasks)
+        return presence
+
+    async def _here(self, agent_id: str, what: Callable[[Workspace], T]) -> T:
+        """Asks the library, in a thread, while nobody serves the workspace."""
+
+        def run() -> T:
+            with self._shelf.borrow(agent_id, self._places.store(agent_id)) as library:
+                return what(library)
+
+        with _problems():
+            return await asyncio.to_thread(run)
+
+
+@contextlib.contextmanager
+def _problems() -> Iterator[None]:
+    """Errors of Chronicle as callers of the port know them."""
+    try:
+        yield
+    except (ChronicleError, TimeoutError, OSError) as error:
+        problem = workspace_problem(error)
+        if problem is None:
+            problem = unavailable("the host refuses to keep the workspace now")
+        _log.warning("workspace_refused", extra={"code": problem.code.value, "error": str(error)})
+        raise problem from error
+
+
+def _unlinger(presence: Presence) -> None:
+    if presence.lingering is not None:
+        presence.lingering.cancel()
+        presence.lingering = None
+
+
+def _refusal(why: str) -> str:
+    return (
+        f"CHRONICLE_BACKEND asks for what this host can't do: {why}. Set CHRONICLE_BACKEND=auto, or give the host FUSE "
+        "(--device /dev/fuse --cap-add SYS_ADMIN); `podium doctor` says more"
+    )
