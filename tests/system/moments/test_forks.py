@@ -1,59 +1,11 @@
 """Forks of whole agents over REST: state, conversation, files; quick whatever there is."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
-import pytest
-
-from tests.system.api import Answer, Caller
-
-WRITING = """
-from podium.agent import BaseAgent, DeltaState
-
-
-class Agent(BaseAgent):
-    class State(DeltaState):
-        count: int = 0
-
-    async def on_message(self, ctx, message):
-        ctx.state.count += 1
-        text = message["text"]
-        if text.startswith("sh "):
-            result = await ctx.run_command(text.removeprefix("sh "))
-            text = f"exit {result.exit_code}"
-        elif text == "read":
-            text = " ".join(
-                f"{path.relative_to(ctx.workspace)}={path.read_text()}"
-                for path in sorted(ctx.workspace.rglob("*")) if path.is_file()
-            )
-        elif text == "talk":
-            text = str([said["text"] for said in await ctx.messages()])
-        reply = await ctx.send_message()
-        await reply.stream_token(f"{ctx.state.count}: {text}", final=True)
-"""
-
-
-@pytest.fixture
-async def writer(caller: Caller, agent_type: str, tmp_path: Path) -> dict[str, Any]:
-    """An instance whose agent counts its turns, runs commands and reads its files back."""
-    return await caller.create(await caller.deploy(tmp_path / "writer", agent_type, WRITING))
-
-
-async def said(caller: Caller, instance_id: str, text: str) -> tuple[str, str]:
-    """The answer to a message, and its turn."""
-    answer = await caller("POST", f"/api/v1/instances/{instance_id}/messages?wait=true", json={"text": text})
-    assert answer.status == 200, answer.text
-    return answer.body["text"], answer.body["turn_id"]
-
-
-async def fork(caller: Caller, source_id: str, **body: Any) -> Answer:
-    return await caller("POST", f"/api/v1/agents/{source_id}/fork", json=body)
-
-
-async def items(caller: Caller, instance_id: str, what: str) -> list[dict[str, Any]]:
-    return list((await caller("GET", f"/api/v1/instances/{instance_id}/{what}?limit=1000")).body["items"])
+from tests.system.api import Caller
+from tests.system.moments.writers import fork, items, said
 
 
 async def test_a_fork_has_state_conversation_and_files_of_its_moment_and_goes_its_own_way(

@@ -74,6 +74,7 @@ class Transcript:
             "checkpoint": self._checkpoint,
             "state.status": self._status,
             "terminated": self._terminated,
+            "agent.rewound": self._rewound,
         }
 
     def expect_own(self, text: str) -> None:
@@ -255,6 +256,8 @@ class Transcript:
         return [*pieces, *self._fresh(after=pieces), *(Piece(f"  {line}\n", Look.HEAD) for line in changed)]
 
     def _file(self, _event: PodiumEvent, content: dict[str, Any]) -> list[Piece]:
+        if omitted := _number(content, "omitted"):
+            return self._line(f"  ✎ and {omitted} more changes", Look.FAINT)
         return self._line(f"  ✎ {_string(content, 'kind')} {shortened(_string(content, 'path'), 80)}", Look.FAINT)
 
     def _used(self, _event: PodiumEvent, content: dict[str, Any]) -> list[Piece]:
@@ -290,13 +293,17 @@ class Transcript:
     def _terminated(self, _event: PodiumEvent, content: dict[str, Any]) -> list[Piece]:
         self._activity = None
         reason = _string(content, "reason")
-        if reason == "idle":
-            # It sleeps, and wakes by itself: nothing a person must know.
+        if reason in ("idle", "restart"):
+            # It sleeps, and wakes by itself, or was taken back: nothing a person must know of its process.
             return []
         if reason == "crashed":
             how = _string(content, "signal") or f"exit code {content.get('exit_code')}"
             return self._line(f"✗ the agent's process crashed ({how})", Look.BAD)
         return self._line(f"■ ended: {reason}", Look.FAINT)
+
+    def _rewound(self, _event: PodiumEvent, content: dict[str, Any]) -> list[Piece]:
+        self._activity = None
+        return self._line(f"↶ taken back to event {_number(content, 'seq')}: what came after it is undone", Look.HEAD)
 
     # ── lines ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -149,6 +149,26 @@ _CHECKPOINT_CHECKS: tuple[_Check, ...] = (
     ),
 )
 
+_MOMENT_CHECKS: tuple[_Check, ...] = (
+    _Check(
+        "SELECT m.seq, m.kind FROM moment AS m LEFT JOIN event ON event.seq = m.seq WHERE type IS NOT "
+        "CASE m.kind WHEN 'fork' THEN 'agent.forked' ELSE 'agent.rewound' END",
+        "the {1} at event {0} is told by no such event",
+    ),
+    _Check("SELECT seq, to_seq FROM moment WHERE to_seq >= seq", "event {0} goes back to event {1}, which is newer"),
+    _Check(
+        "SELECT m.seq, m.state_version FROM moment AS m, mark WHERE m.state_version > mark.state_version",
+        "the moment at event {0} names state version {1}, which does not exist",
+    ),
+    _Check(
+        "SELECT count(*) FROM moment WHERE pending = 1 HAVING count(*) > 1",
+        "{0} rewinds are incomplete, one at most can be",
+    ),
+)
+
+_HAS_MOMENTS = "SELECT 1 FROM main.sqlite_master WHERE name = 'moment'"
+"""An older release's file, which nobody has opened since, has none."""
+
 _LOG_CHECKS: tuple[_Check, ...] = (
     _Check(
         "SELECT id, severity FROM log WHERE severity NOT IN (10, 20, 30, 40, 50)", "log record {0} has the severity {1}"
@@ -188,6 +208,7 @@ def validate_files(state: Database, messages: Database, logs: Database, *, settl
         *_INBOX_CHECKS,
         *_REQUEST_CHECKS,
         *_CHECKPOINT_CHECKS,
+        *(_MOMENT_CHECKS if messages.rows(_HAS_MOMENTS) else ()),
     ):
         findings += _violations(messages, query)
     findings += _states(state, messages, settled=settled)

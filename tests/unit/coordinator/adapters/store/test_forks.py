@@ -34,6 +34,7 @@ from tests.unit.coordinator.adapters.store.writing import (
     resolve,
     set_count,
     start,
+    tamper,
     whole_turn,
 )
 
@@ -329,6 +330,26 @@ def test_a_rewind_whose_files_are_not_back_is_pending_and_holds_back_a_seal(stor
     assert store.moments.pending() is None
     with pytest.raises(StoreConflictError), store.batch() as batch:
         batch.files_arrived(event.seq)
+
+
+@pytest.mark.parametrize(
+    ("sql", "finding"),
+    [
+        ("UPDATE moment SET kind = 'fork'", "told by no such event"),
+        ("UPDATE moment SET to_seq = seq", "which is newer"),
+        ("UPDATE moment SET state_version = 99", "state version 99"),
+        ("INSERT INTO moment SELECT seq - 1, kind, 1, 1, 0, 1, 0, 1, ts FROM moment", "rewinds are incomplete"),
+    ],
+)
+def test_damaged_moments_are_found(opened: Opened, directory: Path, clock: ManualClock, sql: str, finding: str) -> None:
+    store = AgentStore.open(directory, AGENT, clock)
+    give_state(store, {"count": 0})
+    whole_turn(store, "m1", ops=set_count(1))
+    rewind(store, store.moments.of_turn("turn-m1"))
+    store.close()
+    tamper(directory, "messages", "UPDATE moment SET pending = 1 WHERE pending = 0")
+    tamper(directory, "messages", sql)
+    assert any(finding in text for text in validate_directory(directory))
 
 
 @pytest.mark.parametrize(
