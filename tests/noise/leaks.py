@@ -41,8 +41,10 @@ def adopt_orphans() -> None:
 own_places: list[str] = []
 """Further directories whose mounts are this process's (pytest's base directory)."""
 
-_shared_place = tempfile.gettempdir() + "/"
-"""Where all test processes have their directories."""
+
+served_places: set[str] = set()
+"""Directories below which a daemon of a fixture mounts as it pleases while it runs. Who ends the daemon takes the place out again:
+what is mounted there then has been left behind."""
 
 
 def take() -> Held:
@@ -105,12 +107,18 @@ def _mounts() -> dict[str, str]:
     """Mounts by id, without those below the temporary directories of test processes that run beside this one."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     places = {line.split()[0]: line.split()[4] for line in lines}
-    return {number: place for number, place in places.items() if not _is_of_another(place)}
+    served = tuple(f"{directory}/" for directory in served_places)
+    return {
+        number: place
+        for number, place in places.items()
+        if not _is_of_another(place) and not f"{place}/".startswith(served or ("\0",))
+    }
 
 
 def _is_of_another(place: str) -> bool:
+    shared = os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()) + "/"
     own = (tempfile.gettempdir() + "/", *(f"{root}/" for root in own_places))
-    return place.startswith(_shared_place) and not place.startswith(own)
+    return place.startswith(shared) and not place.startswith(own)
 
 
 def _files() -> dict[str, str]:
