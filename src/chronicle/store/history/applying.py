@@ -20,7 +20,7 @@ from chronicle.store.history.segments import Chain, root_version
 Attributes = tuple[int, int, int, bytes | None, bytes | None, bytes | None]
 """mode, mtime_ns, size, digest, target, xattrs (as stored)."""
 
-REMEMBERED: Final = 2048
+REMEMBERED: Final = 1024
 """How many names and nodes are remembered by default, at least; twice as many at most. About 300 bytes each."""
 
 _INSERT_ITERATION: Final = "INSERT INTO iteration VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"

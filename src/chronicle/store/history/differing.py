@@ -6,7 +6,7 @@ from chronicle.model.differences import same_content
 from chronicle.model.iterations import Difference, Version
 from chronicle.model.paths import is_within, joined, name_of
 from chronicle.store.history import reading
-from chronicle.store.history.schema import CODES
+from chronicle.store.history.schema import CODES, ROOT
 from chronicle.store.history.segments import Chain
 
 _COLUMNS = "n, kind, node, parent, path, source_parent, source"
@@ -26,7 +26,11 @@ class Differ:
         begin, end = sorted(self._moments)
         if begin == end:
             return []
-        sides = tuple(self._side(moment, begin, end) for moment in self._moments)
+        nodes, slots = self._touched(begin, end) if begin else (set(), set())
+        sides = tuple(
+            dict(self._everything(moment) if not begin and moment else self._candidates(nodes, slots, moment))
+            for moment in self._moments
+        )
         before, after = sides
         for path in before.keys() | after.keys():
             for side, moment in zip(sides, self._moments, strict=True):
@@ -41,25 +45,22 @@ class Differ:
                 found.append(Difference(path, old, new))
         return found
 
-    def _side(self, moment: int, begin: int, end: int) -> dict[bytes, Version]:
+    def _candidates(
+        self, nodes: set[int], slots: set[tuple[int, bytes]], moment: int
+    ) -> Iterator[tuple[bytes, Version]]:
         """What was, at that moment, at the paths that anything between could have changed."""
-        if moment == 0:
-            return {}
-        if begin == 0:
-            return dict(self._everything(moment))
-        nodes, slots = self._touched(begin, end)
-        found: dict[bytes, Version] = {}
+        directories: dict[int, bytes | None] = {}
         for parent, name in slots:
-            if self._chain.slot(parent, name, begin) != self._chain.slot(parent, name, end):
-                found.update(self._below_slot(parent, name, moment))
+            yield from self._below_slot(parent, name, moment)
         for node in nodes:
-            paths = [path for path in reading.names_of(self._chain, node, moment) if is_within(path, self._within)]
+            names = reading.names_of(self._chain, node, moment, directories)
+            paths = [path for path in names if is_within(path, self._within)]
             if paths:
                 version = reading.version_at(self._chain, node, moment)
-                found.update((path, version) for path in paths)
-        return found
+                yield from ((path, version) for path in paths)
 
     def _touched(self, begin: int, end: int) -> tuple[set[int], set[tuple[int, bytes]]]:
+        """The nodes that became other versions, and the slots that mean something else."""
         nodes: set[int] = set()
         slots: set[tuple[int, bytes]] = set()
         for _, kind, node, parent, path, source_parent, source in self._chain.ascending(_COLUMNS, begin, end):
@@ -69,7 +70,18 @@ class Differ:
             slots.add((parent, name_of(path)))
             if source is not None and kind != CODES["link"]:
                 slots.add((source_parent, name_of(source)))
-        return nodes, slots
+        # What lies in a directory that was made or removed between is found below that directory's own slot.
+        parents = {parent for parent, _ in slots}
+        passing = {parent for parent in parents if parent > begin + 1 or not self._has_name(parent, end)}
+        changed = {
+            (parent, name)
+            for parent, name in slots
+            if parent not in passing and self._chain.slot(parent, name, begin) != self._chain.slot(parent, name, end)
+        }
+        return {node for node in nodes if node <= begin + 1}, changed
+
+    def _has_name(self, node: int, at: int) -> bool:
+        return node == ROOT or bool(self._chain.named(node, at))
 
     def _everything(self, moment: int) -> Iterator[tuple[bytes, Version]]:
         version = self._lookup(self._within, moment)
@@ -112,8 +124,9 @@ class Differ:
 def linked(chain: Chain, nodes: Iterable[int], at: int, within: bytes) -> dict[int, list[bytes]]:
     """All names in the directory of those of the nodes that have several there at that moment."""
     found = {}
+    directories: dict[int, bytes | None] = {}
     for node in set(nodes):
-        names = [name for name in reading.names_of(chain, node, at) if is_within(name, within)]
+        names = [name for name in reading.names_of(chain, node, at, directories) if is_within(name, within)]
         if len(names) > 1:
             found[node] = names
     return found

@@ -1,7 +1,9 @@
 """`History`: the face of the package. Everything about moments, paths and nodes that others ask or tell."""
 
+import errno
 import logging
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -318,6 +320,7 @@ class History:
             StorageError: the disk refuses.
         """
         with self._writing:
+            self._writes()
             self._moment(at)
             if at > self._current().segments[0].low:
                 self.seal()
@@ -400,6 +403,8 @@ class History:
             with storage_errors(file):
                 self._writer = describe(schema.open_writer(file), file, FOREVER)
                 self._applier = Applier(self._writer.connection, Chain([self._writer, *bases]), self._remembered)
+        if self._writer.connection.in_transaction:
+            raise InvalidInputError(f"{self.directory}: a batch is open; end it first")
         return self._applier, self._writer.connection
 
     def _let_go(self) -> None:
@@ -474,9 +479,13 @@ def _link(file: Path, place: Path) -> None:
     place.unlink(missing_ok=True)
     try:
         place.hardlink_to(file)
-    except OSError:
-        # Another file system: a copy serves as well, it only takes longer.
-        place.write_bytes(file.read_bytes())
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM):
+            raise
+        # Another file system, or one without links: a copy serves as well, it only takes longer.
+        shutil.copyfile(file, place)
+        with place.open("rb") as copy:
+            os.fsync(copy.fileno())
 
 
 def _open_chain(directory: Path) -> Chain:

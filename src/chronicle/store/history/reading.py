@@ -89,13 +89,19 @@ def walk(chain: Chain, path: bytes, node: int, at: int) -> Iterator[Entry]:
             pending.append(entries(chain, entry.path, entry.version.node, at))
 
 
-def names_of(chain: Chain, node: int, at: int) -> list[bytes]:
-    """All paths of a node at that moment, sorted; none when it can't be reached."""
+def names_of(chain: Chain, node: int, at: int, directories: dict[int, bytes | None] | None = None) -> list[bytes]:
+    """All paths of a node at that moment, sorted; none when it can't be reached.
+
+    `directories` remembers, for whoever asks of many nodes at one moment, the paths of what they lie in.
+    """
     if node == ROOT:
         return [b""]
+    known = {} if directories is None else directories
     paths = []
     for parent, name in chain.named(node, at):
-        directory = path_of_directory(chain, parent, at)
+        if parent not in known:
+            known[parent] = path_of_directory(chain, parent, at)
+        directory = known[parent]
         if directory is not None:
             paths.append(joined(directory, name))
     return sorted(paths)
