@@ -8,16 +8,16 @@ from typing import Final
 
 from chronicle.model.errors import DamagedError, StorageError
 from chronicle.model.findings import Finding
+from chronicle.store.pool import presence, uploading
 from chronicle.store.pool.bodies import Opened, open_body
 from chronicle.store.pool.catalogue import FILE, translated
 from chronicle.store.pool.collect import is_loose
 from chronicle.store.pool.loose import ARRIVING
 from chronicle.store.pool.manifests import Manifest
 from chronicle.store.pool.pool import USERS, Pool
-from chronicle.store.pool.uploading import LOCK
 
 _AT_ONCE: Final = 500
-_OWN: Final = {FILE, f"{FILE}-wal", f"{FILE}-shm", ARRIVING, USERS, LOCK}
+_OWN: Final = {FILE, f"{FILE}-wal", f"{FILE}-shm", ARRIVING, USERS, uploading.LOCK, presence.LOCK}
 
 _Row = tuple[int, bytes, int, int, int]
 """id, digest, size, manifest, stored"""

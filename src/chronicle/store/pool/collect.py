@@ -34,7 +34,7 @@ PAGES: Final = 2000
 
 class SweepReport(msgspec.Struct, frozen=True):
     """What a sweep removed, or would: `objects` with `bytes` of bodies; `leftovers`, files that belong to nothing, with their
-    bytes; `kept` objects stay."""
+    bytes; `kept` objects stay. `grace_s` is the grace period that was applied."""
 
     objects: int
     bytes: int
@@ -42,6 +42,7 @@ class SweepReport(msgspec.Struct, frozen=True):
     leftover_bytes: int
     kept: int
     dry_run: bool
+    grace_s: float
 
 
 def sweep(
@@ -49,15 +50,24 @@ def sweep(
 ) -> SweepReport:
     """Removes the objects that are not `live`, aren't chunks of a live content, and were not used for `grace_s` seconds.
 
-    `live` has digests as histories name them; manifests are looked into here. May be killed anywhere and repeated. While
-    others write, `grace_s` must be at least twice `TOUCH_AFTER_S`; with less, only what rests may be swept. `now` is in
-    seconds since 1970. Only this host's tier is swept.
+    `live` has digests as histories name them, looked up only now; manifests are looked into here. May be killed anywhere and
+    repeated. A `grace_s` below twice the touch interval is applied while no other process has stored into this pool and still
+    has it open, and keeps others from beginning to; otherwise twice the touch interval is. `now` is in seconds since 1970.
+    Only this host's tier is swept.
 
     Raises:
         DamagedError: a live manifest can't be read, so that it isn't known what is needed; nothing was removed.
         StorageError: the disk or the remote tier refuses; what was removed till then is removed.
     """
     moment = time.time() if now is None else now
+    safe = 2 * pool.touch_after_s
+    if grace_s >= safe:
+        return _sweep(pool, live, moment, grace_s, dry_run=dry_run)
+    with pool.presence.alone() as alone:
+        return _sweep(pool, live, moment, grace_s if alone else safe, dry_run=dry_run)
+
+
+def _sweep(pool: Pool, live: Iterable[bytes], moment: float, grace_s: float, *, dry_run: bool) -> SweepReport:
     before = int((moment - grace_s) * 1000)
     with translated("sweeping"), closing(pool.catalogue.separate()) as connection:
         _mark(pool, connection, live, before)
@@ -74,7 +84,8 @@ def sweep(
         (count,) = connection.execute("SELECT count(*) FROM object").fetchone()
     if not dry_run:
         _shrink(pool)
-    return SweepReport(objects, size, len(leftovers), sum(leftovers), count - objects if dry_run else count, dry_run)
+    kept = count - objects if dry_run else count
+    return SweepReport(objects, size, len(leftovers), sum(leftovers), kept, dry_run, grace_s)
 
 
 _Candidate = tuple[int, bytes, int, int]

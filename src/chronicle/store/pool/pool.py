@@ -18,6 +18,7 @@ from chronicle.store.pool.catalogue import LOOSE, UPLOADED, Catalogue, translate
 from chronicle.store.pool.flights import Flights
 from chronicle.store.pool.loose import LooseFiles
 from chronicle.store.pool.manifests import Extent, Manifest
+from chronicle.store.pool.presence import Presence
 from chronicle.store.pool.remote import Remote
 
 TOUCH_AFTER_S: Final = 600.0
@@ -47,6 +48,8 @@ class Pool:
             (directory / USERS).mkdir(mode=0o700, exist_ok=True)
             self.loose = LooseFiles(directory)
         self.catalogue = Catalogue(directory)
+        self.presence = Presence(directory)
+        self.touch_after_s = touch_after_s
         self._writing = Writing(self.catalogue, self.loose, clock, touch_after_s)
         self._batch_lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
@@ -73,6 +76,7 @@ class Pool:
     def close(self) -> None:
         """Closes the files. What is being read may be finished."""
         self.catalogue.close()
+        self.presence.leave()
 
     @contextmanager
     def batch(self, *, durable: bool = False) -> Iterator[PoolBatch]:
@@ -85,6 +89,7 @@ class Pool:
             StorageError: the disk refuses; nothing became visible.
         """
         with self._batch_lock, self.catalogue.lent() as connection:
+            self.presence.announce()
             batch = PoolBatch(self._writing, connection, durable=durable)
             try:
                 yield batch

@@ -1,12 +1,13 @@
 """A sweep removes what nobody needs and leaves everything else."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from blake3 import blake3
 
-from chronicle.model.errors import DamagedError, NotFoundError
-from chronicle.store.pool import Pool, SweepReport, sweep
+from chronicle.model.errors import DamagedError, NotFoundError, StorageError
+from chronicle.store.pool import Pool, SweepReport, presence, sweep
 from tests.unit.chronicle.pool.contents import (
     DAY,
     Clock,
@@ -36,7 +37,7 @@ def test_what_is_not_needed_and_was_not_used_for_the_grace_period_is_removed(poo
     clock.now += 2 * DAY
     young = put(pool, noise(100, 3), noise(100_000, 3))
     report = sweep(pool, [stored.digest for stored in needed], now=clock.now)
-    assert report == SweepReport(2, 100_102, 0, 0, 4, False)
+    assert report == SweepReport(2, 100_102, 0, 0, 4, False, DAY)
     assert [gone(pool, stored.digest) for stored in garbage] == [True, True]
     assert pool.read(needed[1].digest) == noise(100_000, 1)
     assert pool.read(young[1].digest) == noise(100_000, 3)
@@ -81,7 +82,7 @@ def test_a_dry_run_tells_and_removes_nothing(pool: Pool, clock: Clock) -> None:
     os.utime(pool.directory / "tmp" / "left", (0, 0))
     clock.now += 2 * DAY
     told = sweep(pool, [needed.digest], now=clock.now, dry_run=True)
-    assert told == SweepReport(1, 100_001, 1, 9, 1, True)
+    assert told == SweepReport(1, 100_001, 1, 9, 1, True, DAY)
     assert pool.read(garbage.digest) == noise(100_000, 2)
     assert (pool.directory / "tmp" / "left").exists()
     done = sweep(pool, [needed.digest], now=clock.now)
@@ -142,3 +143,37 @@ def test_an_object_that_was_swept_can_be_stored_again(pool: Pool, clock: Clock) 
     clock.now += 2 * DAY
     sweep(pool, (), now=clock.now)
     assert [pool.read(stored.digest) for stored in put(pool, *contents)] == contents
+
+
+@pytest.mark.proves("CHR-GC-SAFE")
+def test_a_short_grace_period_is_applied_only_while_no_other_process_stores(pool: Pool, clock: Clock) -> None:
+    other = Pool.open(pool.directory, clock=clock)
+    [mine, others] = put(pool, noise(100, 1)) + put(other, noise(100, 2))
+    clock.now += 60
+    report = sweep(pool, (), grace_s=10, now=clock.now)
+    assert (report.objects, report.grace_s) == (0, 1200)
+    other.close()
+    report = sweep(pool, [others.digest], grace_s=10, now=clock.now)
+    assert (report.objects, report.grace_s) == (1, 10)
+    assert gone(pool, mine.digest)
+    assert pool.read(others.digest) == noise(100, 2)
+    put(pool, noise(100, 1))
+
+
+@pytest.mark.proves("CHR-GC-SAFE")
+def test_nobody_begins_to_store_while_a_sweep_without_grace_period_has_the_pool(
+    pool: Pool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "WAIT_S", 0.05)
+    [stored] = put(pool, noise(100))
+    other = Pool.open(pool.directory, clock=clock)
+
+    def marking() -> Iterator[bytes]:
+        with pytest.raises(StorageError, match="to itself"):
+            put(other, noise(100))
+        yield from ()
+
+    assert sweep(pool, marking(), grace_s=-1, now=clock.now).objects == 1
+    assert put(other, noise(100)) == [stored]
+    assert other.read(stored.digest) == noise(100)
+    other.close()
