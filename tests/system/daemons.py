@@ -13,6 +13,8 @@ from typing import IO, Any, Literal
 
 import aiohttp
 
+from tests.noise import leaks
+
 Daemon = Literal["gateway", "coordinator"]
 READY_SECONDS = 30.0
 STOP_SECONDS = 30.0
@@ -51,6 +53,8 @@ class Daemons:
         """Starts one daemon; it must not be running."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.data.mkdir(exist_ok=True)
+        if daemon == "coordinator":
+            leaks.served_places.add(str(self.data.resolve()))
         self._logs[daemon] = (self.directory / f"{daemon}.log").open("ab")
         self._running[daemon] = subprocess.Popen(
             [sys.executable, "-m", f"podium.{daemon}"],
@@ -73,6 +77,7 @@ class Daemons:
         process.wait(STOP_SECONDS)
         reap_adopted(below)
         self._logs.pop(daemon).close()
+        self._serves_no_more(daemon)
 
     def stop(self, daemon: Daemon) -> int:
         """SIGTERM; returns the exit code, -9 when it had to be killed."""
@@ -86,7 +91,12 @@ class Daemons:
             code = process.wait(STOP_SECONDS)
         reap_adopted(below)
         self._logs.pop(daemon).close()
+        self._serves_no_more(daemon)
         return code
+
+    def _serves_no_more(self, daemon: Daemon) -> None:
+        if daemon == "coordinator":
+            leaks.served_places.discard(str(self.data.resolve()))
 
     def close(self) -> None:
         """Stops what still runs."""

@@ -87,7 +87,7 @@ async def test_create_answers_when_the_agent_is_ready(caller: Caller, careful: s
     assert info["queue_depth"] == 0
     assert info["turn"] is None
     assert info["resources"]["rss_bytes"] > 0
-    assert info["workspace"]["backend"] == "directory"
+    assert info["workspace"]["backend"] in {"fuse", "watch"}
     assert info["config"]["model"] == "from manifest"
     listed = (await caller("GET", "/api/v1/instances")).body["items"]
     assert [item["instance_id"] for item in listed] == [instance["instance_id"]]
