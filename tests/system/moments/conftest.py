@@ -1,3 +1,4 @@
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,11 @@ from tests.system.moments.writers import WRITING
 
 
 @pytest.fixture
-async def writer(caller: Caller, agent_type: str, tmp_path: Path) -> dict[str, Any]:
-    """An instance whose agent counts its turns, runs commands and reads its files back."""
-    return await caller.create(await caller.deploy(tmp_path / "writer", agent_type, WRITING))
+async def writer(caller: Caller, agent_type: str, tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
+    """An instance whose agent counts its turns, runs commands and reads its files back. At the end every agent of the tenant
+    is erased, and with it its mount."""
+    yield await caller.create(await caller.deploy(tmp_path / "writer", agent_type, WRITING))
+    for agent in (await caller("GET", "/api/v1/agents?limit=1000")).body["items"]:
+        if agent["instance_id"] is not None:
+            await caller("DELETE", f"/api/v1/instances/{agent['instance_id']}")
+        await caller("DELETE", f"/api/v1/agents/{agent['agent_id']}")

@@ -62,5 +62,12 @@ async def rewind(caller: Caller, agent_id: str, at: str | int, query: str = "") 
 
 
 async def items(caller: Caller, instance_id: str, what: str) -> list[dict[str, Any]]:
-    """A list of the instance: messages, events."""
-    return list((await caller("GET", f"/api/v1/instances/{instance_id}/{what}?limit=1000")).body["items"])
+    """All of a list of the instance: messages, events."""
+    found: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = (await caller("GET", f"/api/v1/instances/{instance_id}/{what}?limit=1000{cursor}")).body
+        found += page["items"]
+        if page["next_cursor"] is None:
+            return found
+        cursor = f"&cursor={page['next_cursor']}"
