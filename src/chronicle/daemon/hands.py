@@ -18,7 +18,7 @@ from chronicle.control.failures import error_of, failure_of
 from chronicle.control.messages import HolderRequest, Put, Remove, Restore, Restored
 from chronicle.daemon.lines import Done, Job, NeedHand, hear, pair, tell
 from chronicle.layout import Layout
-from chronicle.model.errors import InvalidInputError, StorageError
+from chronicle.model.errors import InvalidInputError, QuotaExceededError, StorageError
 from chronicle.store.history import History
 from chronicle.workspace import applying
 from chronicle.workspace.here import translated
@@ -57,6 +57,7 @@ def _do(job: Job, workspace: Path, mountpoint: Path) -> Restored | None:
     match job.request:
         case Put(path=path, source=source, mode=mode):
             with translated(path), open(source, "rb") as content:
+                _require_room(mountpoint, path, os.fstat(content.fileno()).st_size)
                 applying.put(mountpoint, path, content.fileno(), mode)
         case Remove(path=path):
             with translated(path):
@@ -66,6 +67,15 @@ def _do(job: Job, workspace: Path, mountpoint: Path) -> Restored | None:
         case _:
             raise InvalidInputError("not a job for a hand")
     return None
+
+
+def _require_room(mountpoint: Path, path: bytes, size: int) -> None:
+    """The kernel writes past the mount when it passes data through, so the quota is asked before, not found out about afterwards."""
+    room = os.statvfs(mountpoint)
+    if size > room.f_bavail * room.f_frsize:
+        raise QuotaExceededError(
+            f"{os.fsdecode(path)} has {size} bytes; there is room for {room.f_bavail * room.f_frsize}"
+        )
 
 
 def _restore(layout: Layout, mountpoint: Path, head: int, iteration: int, path: bytes) -> Restored:
