@@ -25,8 +25,8 @@ AT_ONCE: Final = 1000
 def reconcile(layout: Layout, history: History, recorder: Recorder, *, paths: Iterable[bytes] | None = None) -> int:
     """Notes what differs between the working tree, or what is at and below `paths`, and head. How many notes that were.
 
-    Waits first until everything noted before is recorded. For a tree that nobody changes meanwhile, or whose changes are noted
-    too. What is excluded or hollow is left alone.
+    Waits first until everything noted before is recorded, and last until contents that were found are: nobody else can settle
+    those. For a tree that nobody changes meanwhile, or whose changes are noted too. What is excluded or hollow is left alone.
 
     Raises:
         TimeoutError: recording doesn't go on (`recorder.failure`).
@@ -51,6 +51,8 @@ def reconcile(layout: Layout, history: History, recorder: Recorder, *, paths: It
             contents += 1
             if contents % AT_ONCE == 0:
                 recorder.barrier(BARRIER_SECONDS)
+    if contents:
+        recorder.barrier(BARRIER_SECONDS)
     return noted
 
 

@@ -116,7 +116,7 @@ class Recorder:
             self._due[note.inode] = _NOT_NOW
         self._put(note, token)
         if self._queue.held > self._limits.held:
-            self._settler.release_descriptor(token)
+            self._settler.release_descriptor(token, may_wait=self._may_wait())
         return token
 
     def due(self, inode: int) -> bool:
@@ -140,7 +140,7 @@ class Recorder:
         return refused is None
 
     def keep(self, token: Token, path_in_tree: bytes) -> None:
-        """Before the file's last name goes (unlink, rename over it): gives it a name in `pending/`."""
+        """Before a name of the file goes (unlink, rename over it): settles it, or gives it a name in `pending/` if it is large."""
         self._settler.keep(token, path_in_tree)
 
     def changed(self, change: Change) -> None:
@@ -220,12 +220,15 @@ class Recorder:
 
     def _has_room(self) -> bool:
         """Waits for the recorder to catch up; not for one that can't, and not on its own thread."""
-        if threading.current_thread() is self._thread or self.failure is not None:
+        if not self._may_wait():
             return False
         if self._queue.wait_until(lambda: not self._queue.pressed, self._limits.pressure_s):
             return True
         self._fail(overfull())
         return False
+
+    def _may_wait(self) -> bool:
+        return self._thread is not None and threading.current_thread() is not self._thread and self.failure is None
 
     def _fail(self, error: Exception) -> None:
         if self.failure is None:

@@ -122,8 +122,13 @@ class Settler:
             return
         fault("keep.linked")
 
-    def release_descriptor(self, token: Token) -> None:
-        """Too many contents are held by descriptors: waits for the recorder to catch up, and settles the content when it can't."""
+    def release_descriptor(self, token: Token, *, may_wait: bool) -> None:
+        """Too many contents are held by descriptors: settles a small one, which costs least; for a large one the recorder gets
+        time to catch up first.
+
+        A name in `pending/` would hold it too, but show in the number of the file's links and in its change time.
+        """
         queue = self._queue
-        if not queue.wait_until(lambda: queue.held <= self._limits.held, self._limits.pressure_s):
+        waits = may_wait and token.size > INLINE_BYTES
+        if not (waits and queue.wait_until(lambda: queue.held <= self._limits.held, self._limits.pressure_s)):
             self.settle(token)
