@@ -36,13 +36,18 @@ def _exchange(directory: Path) -> None:
     TWO_PATHS["exchange"](os.fsencode(directory / "file"), os.fsencode(directory / "other"))
 
 
+def _append(path: Path) -> None:
+    with path.open("a") as file:
+        file.write("more")
+
+
 WHAT_HAPPENS: dict[str, tuple[Callable[[Path], object], list[tuple[str, ...]]]] = {
     "a new file": (lambda d: (d / "new").write_text("x"), [("create", "new")]),
     "an empty new file": (lambda d: (d / "new").touch(), [("create", "new")]),
     "other content": (lambda d: (d / "file").write_text("different"), [("modify", "file")]),
     "equal content": (lambda d: (d / "file").write_text("content"), []),
     "reading": (lambda d: (d / "file").read_text(), []),
-    "appending": (lambda d: (d / "file").open("a").write("more"), [("modify", "file")]),
+    "appending": (lambda d: _append(d / "file"), [("modify", "file")]),
     "truncating": (lambda d: os.truncate(d / "file", 3), [("modify", "file")]),
     "removing": (lambda d: (d / "file").unlink(), [("delete", "file")]),
     "renaming": (lambda d: (d / "file").rename(d / "new"), [("rename", "new", "file")]),
