@@ -5,6 +5,7 @@ import click
 from chronicle.cli.commands.changing import checkpoint, fork, restore
 from chronicle.cli.commands.keeping import du, fsck, gc
 from chronicle.cli.commands.mounting import mount, status, unmount
+from chronicle.cli.commands.moving import export, import_
 from chronicle.cli.commands.reading import at, cat, diff, history, log, watch
 
 
@@ -21,5 +22,6 @@ for command in (
     *(log, history, cat, at, diff, watch),
     *(restore, checkpoint, fork),
     *(gc, fsck, du),
+    *(export, import_),
 ):
     chronicle.add_command(command)

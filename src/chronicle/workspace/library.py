@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
+from chronicle import exchange
 from chronicle.control.messages import HolderStatus, Restored
 from chronicle.layout import Durability, Layout, Retention, Settings
 from chronicle.model.errors import (
@@ -22,6 +23,7 @@ from chronicle.store.pool import Pool
 from chronicle.workspace import collecting, configuring, erasing, forking, places, verifying
 from chronicle.workspace.collecting import GRACE_SECONDS, Collected, collect
 from chronicle.workspace.following import Watch
+from chronicle.workspace.importing import entrance
 from chronicle.workspace.reading import PathLike, Reading
 from chronicle.workspace.status import Status, Usage, status_of, usage_of
 from chronicle.workspace.tiers import open_pool
@@ -224,6 +226,54 @@ class Workspace(Reading):
             self._layout, self._settings, target, workspace_id, lambda history: self._writing.fork(history, iteration)
         )
         return Workspace.open(target)
+
+    # --- going out and coming in
+
+    def export_tar(self, out: BinaryIO, at: int | None = None, *, path: PathLike = b"", gzip: bool = False) -> int:
+        """Writes what is below `path` at a moment as a tar archive; returns the number of entries."""
+        return exchange.export_tar(
+            self._history, self._pool, self._moment(at), out, gzip=gzip, path=workspace_path(path)
+        )
+
+    def export_git(self, into: Path | str, *, bare: bool = False) -> exchange.Exported:
+        """Makes a git repository whose commits are the checkpoints, and head.
+
+        Raises:
+            InvalidInputError: `into` holds something.
+            NotSupportedError: git is not installed.
+        """
+        return exchange.export_git(self._history, self._pool, Path(into), bare=bare)
+
+    def import_tree(self, source: Path | str, within: PathLike = b"") -> exchange.Arrived:
+        """Copies a directory into the workspace; what is there of other names stays."""
+        raw = workspace_path(within)
+        with entrance(self._layout, self._writing) as way:
+            arrived = exchange.import_tree(Path(source), way.root, raw)
+            way.record([raw], None)
+        return arrived
+
+    def import_tar(self, stream: BinaryIO, within: PathLike = b"") -> exchange.Arrived:
+        """Unpacks an archive into the workspace.
+
+        Raises:
+            InvalidInputError, InvalidPathError: it is damaged, or holds what leads out of the workspace; nothing was written.
+        """
+        raw = workspace_path(within)
+        with entrance(self._layout, self._writing) as way:
+            arrived = exchange.import_tar(stream, way.root, raw)
+            way.record([raw], None)
+        return arrived
+
+    def import_git(self, repository: Path | str, within: PathLike = b"", *, revision: str = "HEAD") -> exchange.Arrived:
+        """Records each commit of the first-parent line as changes and a checkpoint, labelled with its subject."""
+        with entrance(self._layout, self._writing) as way:
+            return exchange.import_git(
+                Path(repository),
+                way.root,
+                lambda commit, paths: way.record(paths, commit.subject),
+                workspace_path(within),
+                revision=revision,
+            )
 
     # --- keeping it in order
 

@@ -152,6 +152,17 @@ class Writing:
                 )
             time.sleep(_PAUSE_SECONDS)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[Writer]:
+        """The right to write, for longer; what was noted before is recorded at the end. Raises WorkspaceBusyError."""
+        lock = self._try_lock()
+        if lock is None:
+            raise WorkspaceBusyError(f"{self._layout.root} is written by another process; try again when it is done")
+        with Writer.begin(self._layout, self._layout.read_settings(), lock) as writer:
+            writer.compare()
+            writer.recorder.annotate(self._turn_id)
+            yield writer
+
     def _try_lock(self) -> Lock | None:
         """The lock, if it is free and nobody keeps the workspace mounted (a process that died is being replaced then)."""
         if read_mount(self._layout) is not None:
