@@ -142,17 +142,8 @@ def test_what_git_takes_no_file_at_is_left_out_and_said(past: Past, tmp_path: Pa
     past.change("special", "queue", mode=0o010644)
     into = tmp_path / "repository"
     exported = export_git(past.history, past.pool, into)
-    assert (
-        exported.skipped
-        == [
-            b".git/config",
-            b".gitmodules",
-            b"queue",
-            "sub/.gi\u200ct".encode(),
-            b"sub/.GIT",
-            b"sub/git~1",
-        ]
-        or sorted(exported.skipped) == exported.skipped
+    assert exported.skipped == sorted(
+        [b".git/config", b".gitmodules", b"queue", "sub/.gi\u200ct".encode(), b"sub/.GIT", b"sub/git~1"]
     )
     git(into, "fsck", "--strict")
     assert git(into, "ls-files").splitlines() == ["git", "sub/.gitignore"]
