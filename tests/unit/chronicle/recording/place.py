@@ -54,10 +54,12 @@ class Place:
         return token
 
     def _goes(self, name: bytes) -> None:
+        """A name goes, maybe the one by which the content was noted: only the mount knows the others."""
         token = self.token(name)
-        if token is not None and os.lstat(self.path(name)).st_nlink == 1:
-            del self.tokens[os.lstat(self.path(name)).st_ino]
+        if token is not None:
             self.recorder.keep(token, name)
+            if os.lstat(self.path(name)).st_nlink == 1:
+                del self.tokens[token.note.inode if token.note else 0]
 
     def unlink(self, name: bytes) -> None:
         self._goes(name)
