@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from podium.coordinator.adapters.store import validate_directory
-from tests.system.api import Caller
+from tests.system.api import Answer, Caller
 from tests.system.daemons import Daemons
 from tests.system.moments.writers import WRITING, fork, rewind, said
 
@@ -46,22 +46,27 @@ async def killed_during(caller: Caller, work: Any, lots: random.Random, most: fl
         await calling
 
 
-async def spoken(caller: Caller, instance_id: str, text: str) -> str:
-    """An answer, however often the host is away."""
+async def told(caller: Caller, method: str, path: str, **more: Any) -> Answer:
+    """An answer, however often the host is away meanwhile."""
     async with asyncio.timeout(60):
         while True:
-            path = f"/api/v1/instances/{instance_id}/messages?wait=true"
-            answer = await caller("POST", path, json={"text": text})
-            if answer.status == 200:
-                return str(answer.body["text"])
-            assert answer.status in (409, 503, 504), answer.text
+            answer = await caller(method, path, **more)
+            if answer.status not in (503, 504):
+                return answer
             await asyncio.sleep(0.05)
+
+
+async def spoken(caller: Caller, instance_id: str, text: str) -> str:
+    """What the agent answers."""
+    answer = await told(caller, "POST", f"/api/v1/instances/{instance_id}/messages?wait=true", json={"text": text})
+    assert answer.status == 200, (answer.text, caller.daemons.said("coordinator")[-6000:])
+    return str(answer.body["text"])
 
 
 async def seen(caller: Caller, instance_id: str) -> tuple[str, str, str]:
     """What an agent is: its state, its files and its conversation, each by one word of it."""
-    state = (await caller("GET", f"/api/v1/instances/{instance_id}/state")).body["state"]["count"]
-    messages = (await caller("GET", f"/api/v1/instances/{instance_id}/messages?limit=1000")).body["items"]
+    state = (await told(caller, "GET", f"/api/v1/instances/{instance_id}/state")).body["state"]["count"]
+    messages = (await told(caller, "GET", f"/api/v1/instances/{instance_id}/messages?limit=1000")).body["items"]
     files = (await spoken(caller, instance_id, "read")).partition(": ")[2].split()
     kinds = sorted({file.partition("=")[2] for file in files})
     assert len(files) == FILES, files[:5]
@@ -84,7 +89,8 @@ async def test_a_rewind_cut_off_by_a_kill_is_done_wholly_or_not_at_all(tmp_path:
             assert files in ("old", "new")
             assert (state == "1") == (files == "old"), (state, files, last)
             assert last == "exit 0"
-            answer = await rewind(caller, agent_id, first, "?cancel=true")
+            path = f"/api/v1/agents/{agent_id}/rewind?cancel=true"
+            answer = await told(caller, "POST", path, json={"at": first})
             assert answer.status == 200, answer.text
         print(f"after the kills the files were {sorted(outcomes)}")
         assert caller.daemons.stop("coordinator") == 0
@@ -102,9 +108,9 @@ async def test_a_fork_cut_off_by_a_kill_is_there_wholly_or_not_at_all(tmp_path: 
             await spoken(caller, instance_id, "another turn")
             name = f"fork-{number}"
             await killed_during(caller, fork(caller, agent_id, agent_id=name), lots, 0.12)
-            answer = await fork(caller, agent_id, agent_id=name)
+            answer = await told(caller, "POST", f"/api/v1/agents/{agent_id}/fork", json={"agent_id": name})
             if answer.status == 409:
-                child = (await caller("GET", f"/api/v1/agents/{name}")).body["instance_id"]
+                child = (await told(caller, "GET", f"/api/v1/agents/{name}")).body["instance_id"]
             else:
                 assert answer.status == 201, answer.text
                 child = answer.body["instance_id"]
