@@ -1,10 +1,12 @@
 """System calls that Python has no function for, by ctypes, and threads that live in the working tree."""
 
 import ctypes
+import logging
 import os
 import struct
 from typing import Final, NamedTuple
 
+_log = logging.getLogger(__name__)
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 _libc.renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
@@ -91,9 +93,17 @@ def _entries(raw: bytes) -> list[DirectoryEntry]:
     return found
 
 
+def _unshare() -> None:
+    """Where a container forbids even this (a seccomp filter), the whole process moves: one process serves one mount anyway."""
+    try:
+        _checked(_libc.unshare(CLONE_FS))
+    except PermissionError:
+        _log.info("threads can't have a working directory of their own here: the process has the tree's")
+
+
 def enter(root_fd: int) -> None:
     """Gives the calling thread a working directory and a umask of its own: the tree, and 0."""
-    _checked(_libc.unshare(CLONE_FS))
+    _unshare()
     os.fchdir(root_fd)
     os.umask(0)
 
@@ -112,7 +122,7 @@ class Inside:
         self._umask = 0
 
     def __enter__(self) -> None:
-        _checked(_libc.unshare(CLONE_FS))
+        _unshare()
         self._before = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.fchdir(self._root_fd)
         self._umask = os.umask(0)

@@ -37,5 +37,5 @@ class MountOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_other: bool = False
     default_permissions: bool | None = None
     readdirplus: bool = True
-    threads: int = 4
+    threads: int = 8
     max_write: int = 1 << 20

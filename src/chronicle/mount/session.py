@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import stat
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from typing import Final
 from chronicle.layout import Layout, Settings
 from chronicle.model.errors import ChronicleError
 from chronicle.mount import device as fuse_device
-from chronicle.mount import host, protocol
+from chronicle.mount import host, protocol, restoring
 from chronicle.mount.channel import Channel, DeviceChannel, Reply
 from chronicle.mount.nodes import Node, NodeTable
 from chronicle.mount.notes import Later, Listener, Notes
@@ -46,7 +45,7 @@ _PREPARATIONS: Final = 10
 
 
 class Session:
-    """Serves one mount from `device` until it is unmounted.
+    """Serves one mount from `device`, which stays the caller's, until it is unmounted.
 
     `memory` lets another process go on after this one; one that holds what an earlier process agreed makes this session a
     takeover: the kernel is asked to send unanswered requests again. `statistics` counts requests by opcode.
@@ -255,7 +254,8 @@ class Session:
 
     def _take_over(self, memory: TakeoverMemory) -> None:
         """Learns what the kernel knows, finds its files in the tree, and has unanswered requests sent again."""
-        restore(self.table, memory)
+        found = restoring.restore(self.table, memory)
+        self._sweep.watch(found)
         self._begin(memory.agreed.flags)
         if memory.agreed.flags & protocol.HAS_RESEND:
             self._channel.reply(protocol.resend())
@@ -284,44 +284,3 @@ class Session:
         if self._made is not None:
             self._made.close()
         os.close(self._root_fd)
-
-
-def restore(table: NodeTable, memory: TakeoverMemory) -> None:
-    """Finds the files of remembered nodes by walking the tree (the caller's working directory)."""
-    wanted = {known.inode: known for known in memory.nodes() if known.inode}
-    nameless = [known for known in memory.nodes() if not known.inode]
-    pending: list[tuple[Node | None, bytes, bytes]] = [(None, b"", b".")]
-    chain: dict[bytes, Node] = {b".": table.root}
-    for known in nameless:
-        node = table.restore(known.node, 0, None, b"")
-        node.lookups, node.backing, node.backing_uses = known.lookups, known.backing, known.backing_uses
-    while pending and wanted:
-        _, _, place = pending.pop()
-        try:
-            entries = list(os.scandir(place))
-        except OSError:
-            continue
-        for entry in entries:
-            path = entry.path.removeprefix(b"./")
-            known_here = wanted.pop(entry.inode(), None)
-            if known_here is not None:
-                parent = _parent(table, memory, chain, os.path.dirname(path) or b".")
-                node = table.restore(known_here.node, known_here.inode, parent, entry.name)
-                node.lookups = known_here.lookups
-                node.backing, node.backing_uses = known_here.backing, known_here.backing_uses
-                chain[path] = node
-            if entry.is_dir(follow_symlinks=False):
-                pending.append((None, b"", path))
-
-
-def _parent(table: NodeTable, memory: TakeoverMemory, chain: dict[bytes, Node], path: bytes) -> Node:
-    """The node of a directory on the way; the kernel may have forgotten it, and then it gets a new number."""
-    known = chain.get(path)
-    if known is None:
-        above = _parent(table, memory, chain, os.path.dirname(path) or b".")
-        st = os.lstat(path)
-        assert stat.S_ISDIR(st.st_mode)
-        known = table.seen(above, os.path.basename(path), st)
-        known.lookups -= 1
-        chain[path] = known
-    return known

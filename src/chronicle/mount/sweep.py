@@ -40,6 +40,7 @@ class Sweep:
         self._quiet_ns = int(options.quiet_seconds * 1e9)
         self._root_fd = root_fd
         self._closed: deque[tuple[float, Node]] = deque(maxlen=_REMEMBERED)
+        self._inherited: set[Node] = set()
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
@@ -58,6 +59,12 @@ class Sweep:
         """A file's last writer closed it. Called under the lock."""
         self._closed.append((time.monotonic() + AFTER_CLOSE_SECONDS, node))
         self.writing_began()
+
+    def watch(self, nodes: list[Node]) -> None:
+        """Files that an earlier process opened and the kernel writes: they are looked at until they are closed."""
+        if nodes:
+            self._inherited.update(nodes)
+            self.writing_began()
 
     def stop(self) -> None:
         """Ends the thread."""
@@ -80,12 +87,13 @@ class Sweep:
         """Looks once, at one file at a time, so that no request waits long."""
         with self._lock:
             writing = list(self._table.writing)
-            closed = list(self._closed)
+            self._inherited = {node for node in self._inherited if node.backing_uses}
+            closed = [*(node for _, node in self._closed), *self._inherited]
         for node in writing:
             with self._lock:
                 self._notes.looked_at(node, quiet_ns=self._quiet_ns)
                 self.looked_at(node)
-        for _, node in closed:
+        for node in closed:
             with self._lock:
                 written = self._notes.after_close(node, self._root_fd)
             if written:
@@ -94,5 +102,6 @@ class Sweep:
         with self._lock:
             while self._closed and self._closed[0][0] <= now:
                 self._closed.popleft()
-            if not self._table.writing and not self._closed and not self._ending.is_set():
+            watched = self._table.writing or self._closed or self._inherited
+            if not watched and not self._ending.is_set():
                 self._wake.clear()

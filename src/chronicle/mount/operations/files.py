@@ -156,7 +156,10 @@ class Files:
             fd = os.open(place, os.O_RDWR | os.O_CLOEXEC)
         except PermissionError:
             fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        return self._table.adopted(number, node, fd)
+        self._quota.opened(node, os.fstat(fd))
+        handle = self._table.adopted(number, node, fd)
+        self._served.writing_began()
+        return handle
 
     def read(self, request: Request) -> Reply:
         """Bytes of a file."""

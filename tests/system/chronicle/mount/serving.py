@@ -123,10 +123,14 @@ def main(root: str, mountpoint: str, options: str) -> None:
     values = json.loads(options)
     virtual = Tree() if values.pop("virtual", False) else None
     hollow = Hollow(layout.tree) if values.pop("hollow", False) else None
+    become = values.pop("become", None)
     successors = values.pop("successors", 0)
     chosen = MountOptions(mountpoint=Path(mountpoint), **values)
     twin = ListeningTwin(layout.root / "events")
     device = open_device(chosen)
+    if become is not None:
+        os.setgid(become)
+        os.setuid(become)
 
     def serve(memory: TakeoverMemory | None) -> None:
         settings = layout.read_settings()

@@ -54,6 +54,16 @@ def test_open_files_go_on(serving: Serving) -> None:
     until(lambda: serving.told(do="wrote", path="d/g", content="before after!"))
 
 
+def test_files_that_stay_open_are_noted_by_the_next_process(serving: Serving) -> None:
+    with open(serving.mountpoint / "f", "wb", buffering=0) as file:
+        file.write(b"before")
+        os.fsync(file.fileno())
+        _kill(serving)
+        until(lambda: (serving.mountpoint / "f").exists())
+        file.write(b" after")
+        until(lambda: serving.told(do="wrote", content="before after"))
+
+
 def test_a_working_directory_inside_stays_one(serving: Serving) -> None:
     deep = serving.mountpoint / "a/b/c"
     deep.mkdir(parents=True)

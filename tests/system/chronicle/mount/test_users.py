@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.chronicle.mount.serving import Serving
+from tests.waiting import until
 
 Serve = Callable[..., Serving]
 
@@ -117,3 +118,28 @@ def test_a_write_takes_set_uid_bits_away(how: str, request: pytest.FixtureReques
 def test_set_uid_bits_at_creation_stay(shared: Path) -> None:
     _as_user("os.umask(0); os.close(os.open('f', os.O_CREAT | os.O_WRONLY, 0o4755))", shared)
     assert stat.S_IMODE((shared / "f").stat().st_mode) == 0o4755
+
+
+@pytest.mark.proves("CHR-FALLBACK")
+def test_an_ordinary_users_process_serves_without_passthrough(serve: Serve, tmp_path: Path) -> None:
+    first = serve()
+    first.stop()
+    for directory in (*tmp_path.parents, *tmp_path.rglob("*"), tmp_path):
+        if str(directory).startswith("/tmp/"):
+            directory.chmod(directory.stat().st_mode | 0o055)
+    for path in (first.layout.root, *first.layout.root.rglob("*")):
+        os.chown(path, USER, USER)
+    second = Serving(first.layout.root, first.mountpoint, {"become": USER})
+    try:
+        (second.mountpoint / "f").write_text("content")
+        assert (second.mountpoint / "f").stat().st_uid == USER
+        (second.mountpoint / "f").chmod(0o400)
+        assert (second.mountpoint / "f").read_text() == "content"
+        (second.mountpoint / "d").mkdir()
+        (second.mountpoint / "f").rename(second.mountpoint / "d/g")
+        assert os.listdir(second.mountpoint / "d") == ["g"]
+        with pytest.raises(PermissionError):
+            os.chown(second.mountpoint / "d", 0, 0)
+        until(lambda: second.told(do="wrote", path="f", content="content"))
+    finally:
+        assert second.stop() == ""
