@@ -24,11 +24,13 @@ PATH: Final = Param(
     ErrorCode.INVALID_PATH,
     (
         "Path in the workspace; its slashes may stay as they are, or be encoded (`%2F`). One that itself ends in `history` or "
-        "`at/…` needs them encoded"
+        "`at/3` needs them encoded"
     ),
     spans=True,
 )
-ITERATION: Final = Param(Annotated[str, Meta(pattern=r"^[0-9]{1,15}$")], ErrorCode.ITERATION_NOT_FOUND, "Iteration")
+ITERATION: Final = Param(
+    Annotated[str, Meta(pattern=r"^[0-9]{1,15}$")], ErrorCode.ITERATION_NOT_FOUND, "Iteration", digits=True
+)
 
 _ACCEPT_JSON: Final = HeaderParam("Accept", "`application/json` for the content within JSON (up to 16 MiB)")
 _READING: Final = (

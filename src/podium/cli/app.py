@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "fork": "Make a new agent that begins as another was.",
     "rewind": "Take an agent back to a moment.",
     "diff": "Show what changed in an agent's files.",
+    "files": "List, read, write and restore an agent's files.",
     "requests": "List what an agent asks: questions and permissions.",
     "answer": "Answer a question or permission.",
     "agents": "List or erase durable agents.",

@@ -15,15 +15,9 @@ from podium.client.client import PodiumClient as PodiumClient
 from podium.client.connection import PodiumConnection as PodiumConnection
 from podium.client.errors import PodiumConnectionError as PodiumConnectionError
 from podium.client.event import PodiumEvent as PodiumEvent
-from podium.client.files import (
-    FileContent as FileContent,
-)
-from podium.client.files import (
-    FileEntry as FileEntry,
-)
-from podium.client.files import (
-    IterationMeta as IterationMeta,
-)
+from podium.client.files import FileContent as FileContent
+from podium.client.files import FileEntry as FileEntry
+from podium.client.files import IterationMeta as IterationMeta
 from podium.client.settings import ClientSettings as ClientSettings
 from podium.client.settings import read_settings as read_settings
 from podium.client.timing import Timing as Timing

@@ -41,6 +41,7 @@ class PodiumClient:
         self.agents = Agents(self._transport)
         self.moments = Moments(self._transport)
         self.files = Files(self._transport)
+        self.agent_files = Files(self._transport, "agent")
         self.keys = Keys(self._transport)
         self.secrets = Secrets(self._transport)
         self.config = Config(self._transport)

@@ -62,6 +62,12 @@ class Transport:
         async with self._request(call, None, following=True) as response:
             yield _lines(response)
 
+    @asynccontextmanager
+    async def fetch(self, call: Call) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The body of an answer in pieces, as they come, for what may be larger than memory."""
+        async with self._request(call, None) as response:
+            yield response.content.iter_any()
+
     async def open_stream(self, path: str) -> "aiohttp.ClientWebSocketResponse":
         """A WebSocket to `path`; raises what aiohttp raises."""
         import aiohttp

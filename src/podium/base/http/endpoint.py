@@ -71,13 +71,15 @@ class Param:
     """A part of the path: its type, and the error of a value that can't be one.
 
     `spans`: it takes one part of the path or more, as few as let the rest of the route match; an encoded slash (`%2F`) never
-    ends it. Its value has the slashes, and bytes that are no UTF-8 as surrogates (PEP 383).
+    ends it. Its value has the slashes, and bytes that are no UTF-8 as surrogates (PEP 383). `digits`: only a part of digits is one;
+    anything else belongs to whatever else the route could be.
     """
 
     type: Any = str
     missing: ErrorCode = ErrorCode.NOT_FOUND
     description: str = ""
     spans: bool = False
+    digits: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ class _Node:
     def __init__(self) -> None:
         self.fixed: dict[str, _Node] = {}
         self.parameter: _Node | None = None
+        self.digits: _Node | None = None
         self.spanning: _Node | None = None
         self.endpoints: dict[str, Endpoint] = {}
 
@@ -57,9 +58,13 @@ class Routes:
     def _add(self, endpoint: Endpoint) -> None:
         node = self._root
         for part in endpoint.path.split("/")[1:]:
-            if part.startswith("{") and endpoint.params.get(part[1:-1], _ONE_PART).spans:
+            param = endpoint.params.get(part[1:-1], _ONE_PART) if part.startswith("{") else _ONE_PART
+            if param.spans:
                 node.spanning = node.spanning or _Node()
                 node = node.spanning
+            elif param.digits:
+                node.digits = node.digits or _Node()
+                node = node.digits
             elif part.startswith("{"):
                 node.parameter = node.parameter or _Node()
                 node = node.parameter
@@ -83,6 +88,8 @@ def _find(node: _Node, parts: list[bytes], at: int, values: tuple[str, ...]) -> 
         fixed = node.fixed.get(part)
         if fixed is not None and (found := _find(fixed, parts, at + 1, values)) is not None:
             return found
+        if node.digits is not None and part.isascii() and part.isdigit():
+            return _find(node.digits, parts, at + 1, (*values, part))
         if node.parameter is not None and part:
             return _find(node.parameter, parts, at + 1, (*values, part))
     return _find_spanning(node.spanning, parts, at, values) if node.spanning is not None else None
@@ -101,7 +108,7 @@ def _find_spanning(
 
 def _depth(node: _Node) -> int:
     """How many parts the longest route below has (a spanning one has no bound, and there is none below another)."""
-    below = [*node.fixed.values(), *([node.parameter] if node.parameter else [])]
+    below = [*node.fixed.values(), *(each for each in (node.parameter, node.digits) if each is not None)]
     return 1 + max(map(_depth, below)) if below else 0
 
 
