@@ -34,6 +34,7 @@ def says_the_same(history: History, reference: Path) -> None:
         ]
 
 
+@pytest.mark.proves("CHR-NO-GAPS", "CHR-HISTORY-EXACT")
 @pytest.mark.parametrize("since", [0, 5, 8])
 @pytest.mark.parametrize(
     "point",

@@ -30,6 +30,7 @@ def test_a_new_file_is_one_iteration_with_everything_known_of_it(history: Histor
     assert history.iteration(1) == made
 
 
+@pytest.mark.proves("CHR-EQUAL-BYTES")
 def test_writing_the_same_bytes_again_is_no_iteration(history: History) -> None:
     apply(history, write(b"x", b"1"))
     assert apply(history, write(b"x", b"1", at=99)) == []
@@ -155,6 +156,7 @@ def test_time_does_not_run_backwards_when_the_clock_is_set_back(history: History
         assert [item.timestamp for item in again.log()] == [1000, 1000, 2000]
 
 
+@pytest.mark.proves("CHR-NO-GAPS")
 def test_a_batch_that_fails_leaves_nothing_and_its_numbers_are_given_again(history: History) -> None:
     apply(history, write(b"x", b"1"))
     with pytest.raises(RuntimeError), history.batch() as batch:  # noqa: PT012 - the batch is what fails

@@ -16,6 +16,7 @@ def told(history: History, path: bytes) -> list[tuple[str, bytes]]:
     return [(iteration.kind, iteration.path) for iteration in history.history(path)]
 
 
+@pytest.mark.proves("CHR-FOLLOWS-RENAMES")
 def test_a_history_goes_on_through_renames(history: History, teller: Teller) -> None:
     teller.write(b"x", b"1")
     teller.rename(b"x", b"y")
@@ -24,6 +25,7 @@ def test_a_history_goes_on_through_renames(history: History, teller: Teller) -> 
     assert told(history, b"x") == [("rename", b"y"), ("create", b"x")]
 
 
+@pytest.mark.proves("CHR-FOLLOWS-RENAMES")
 def test_a_history_goes_on_through_renames_of_the_directory(history: History, teller: Teller) -> None:
     teller.write(b"d/x", b"1")
     teller.rename(b"d", b"e")
@@ -32,6 +34,7 @@ def test_a_history_goes_on_through_renames_of_the_directory(history: History, te
     assert told(history, b"d/x") == [("create", b"d/x")]
 
 
+@pytest.mark.proves("CHR-FOLLOWS-RENAMES")
 def test_a_history_has_the_lives_in_directories_that_were_removed_and_made_again(
     history: History, teller: Teller
 ) -> None:
@@ -65,6 +68,7 @@ def test_the_history_of_what_never_was_is_empty(history: History, teller: Teller
     assert history.history(b"y") == history.history(b"x/y") == []
 
 
+@pytest.mark.proves("CHR-HISTORY-EXACT")
 def test_a_moment_shows_the_tree_as_it_was(history: History, teller: Teller) -> None:
     teller.write(b"d/x", b"1")
     teller.write(b"d/x", b"2")

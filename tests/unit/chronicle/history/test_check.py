@@ -77,6 +77,7 @@ def test_the_row_that_the_damages_vary_is_sound_itself(directory: Path) -> None:
     assert kinds(directory) == set()
 
 
+@pytest.mark.proves("CHR-FSCK-FINDS")
 @pytest.mark.parametrize(
     ("kind", "statements"),
     [
@@ -148,6 +149,7 @@ def forge_index(directory: Path) -> None:
     )
 
 
+@pytest.mark.proves("CHR-FSCK-FINDS")
 @pytest.mark.parametrize(
     ("kind", "how"),
     [

@@ -14,6 +14,7 @@ from chronicle.store.history.check import check
 from tests.unit.chronicle.history.trees import Teller, looked
 
 
+@pytest.mark.proves("CHR-FULL-DISK")
 def test_a_full_disk_loses_nothing_and_the_batch_can_be_told_again(history: History, teller: Teller) -> None:
     teller.write(b"x", b"1")
     before = looked(history)

@@ -47,6 +47,7 @@ def test_the_journal_position_goes_on_through_a_seal_and_begins_anew_in_a_fork(
         assert fork.position() == 0
 
 
+@pytest.mark.proves("CHR-FORK")
 def test_a_fork_and_its_parent_go_on_independently(history: History, teller: Teller, tmp_path: Path) -> None:
     teller.write(b"d/x", b"1")
     teller.write(b"d/x", b"2")
@@ -61,6 +62,7 @@ def test_a_fork_and_its_parent_go_on_independently(history: History, teller: Tel
         assert list(check(fork)) == []
 
 
+@pytest.mark.proves("CHR-FORK")
 def test_a_fork_outlives_its_parent(tmp_path: Path) -> None:
     with History.create(tmp_path / "parent") as parent:
         Teller(parent).write(b"x", b"1")
