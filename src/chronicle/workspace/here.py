@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def restore(writer: Writer, iteration: int, path: bytes) -> Restored:
             writer.history, writer.pool, writer.layout.tree, iteration, path, worktree=writer.worktree
         )
     if touched:
-        reconcile(writer.layout, writer.history, writer.recorder, paths=touched)
+        note(writer, touched)
         head = writer.recorder.barrier(RECORD_SECONDS)
     return Restored(head, touched)
 
@@ -109,6 +110,25 @@ def translated(path: bytes) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(f"{os.fsdecode(path) or 'the workspace'}: {error.strerror or error}") from error
+
+
+def note(writer: Writer, paths: Iterable[bytes]) -> None:
+    """Notes what is at paths that were just written. A comparison alone would not do: it takes a file of the same size and time for
+    the same, and who writes what comes from elsewhere sets the time.
+    """
+    paths = list(paths)
+    reconcile(writer.layout, writer.history, writer.recorder, paths=paths)
+    tree = os.fsencode(writer.layout.tree)
+    for path in paths:
+        try:
+            content = os.open(os.path.join(tree, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue  # gone, or a link: the comparison has it
+        mode = os.fstat(content).st_mode
+        if stat.S_ISREG(mode):
+            writer.recorder.wrote(path, content, mode)
+        else:
+            os.close(content)
 
 
 def _record(writer: Writer, path: bytes) -> int:

@@ -2,17 +2,21 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from chronicle.layout import Layout
 from chronicle.model.errors import StorageError
 from chronicle.recording.reconcile import reconcile
-from chronicle.workspace import here
+from chronicle.workspace import applying, here
 from chronicle.workspace.marks import read_mount
 from chronicle.workspace.writer import Writer
 from chronicle.workspace.writing import Writing
+
+_CLOCK_NS: Final = 20_000_000
+"""File systems take times from a clock that ticks every 1 to 10 ms."""
 
 
 class Entrance(NamedTuple):
@@ -35,7 +39,8 @@ def entrance(layout: Layout, writing: Writing) -> Iterator[Entrance]:
         with writing.alone() as writer:
             writer.recorder.barrier(here.RECORD_SECONDS)
             writer.worktree.complete()
-            yield Entrance(layout.tree, lambda paths, label: _here(writer, paths, label))
+            since = time.time_ns() - _CLOCK_NS
+            yield Entrance(layout.tree, lambda paths, label: _here(writer, paths, label, since))
 
 
 def _by_the_holder(writing: Writing, label: str | None) -> None:
@@ -45,12 +50,23 @@ def _by_the_holder(writing: Writing, label: str | None) -> None:
         writing.checkpoint(label, None)
 
 
-def _here(writer: Writer, paths: list[bytes], label: str | None) -> None:
+def _here(writer: Writer, paths: list[bytes], label: str | None, since: int) -> None:
     reconcile(writer.layout, writer.history, writer.recorder, paths=sorted(set(paths)))
+    here.note(writer, _written(writer.layout, paths, since))
     if label is None:
         writer.recorder.barrier(here.RECORD_SECONDS)
     else:
         here.checkpoint(writer, label, None)
+
+
+def _written(layout: Layout, paths: list[bytes], since: int) -> Iterator[bytes]:
+    """What below the paths was written since then, in nanoseconds since 1970, by the time of change, which nobody can set."""
+    tree = os.fsencode(layout.tree)
+    for path in paths:
+        for below in applying.paths_below(layout.tree, path):
+            with contextlib.suppress(OSError):
+                if os.lstat(os.path.join(tree, below)).st_ctime_ns >= since:
+                    yield below
 
 
 @contextlib.contextmanager

@@ -313,3 +313,13 @@ def test_erased_is_gone_and_shared_contents_stay(workspace: Workspace, tmp_path:
         fork.erase()
         assert not fork.root.exists()
     assert workspace.read("a") == b"shared"
+
+
+def test_a_restore_is_recorded_when_size_and_time_are_the_same(workspace: Workspace) -> None:
+    for content in (b"one", b"two"):
+        workspace.put("a", content)
+        os.utime(workspace.root / "tree" / "a", ns=(10**18, 10**18))
+        (workspace.root / "clean").unlink()
+        workspace.barrier()
+    workspace.restore(1)
+    assert workspace.read("a") == b"one"

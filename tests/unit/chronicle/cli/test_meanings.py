@@ -13,7 +13,7 @@ from chronicle.model.iterations import Iteration, Version
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("10m", 600), ("2h", 7200), ("30d", 2_592_000), ("1w", 604_800)]
 )
-def test_spans_of_time(text: str, seconds: int) -> None:
+def test_spans_of_time_have_units(text: str, seconds: int) -> None:
     assert span_s(text) == seconds
 
 
@@ -26,7 +26,7 @@ def test_what_is_no_span_is_refused_with_examples(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "size"), [("7", 7), ("2k", 2048), ("500M", 500 * 1024**2), ("1GiB", 1024**3), ("1gb", 1024**3)]
 )
-def test_sizes(text: str, size: int) -> None:
+def test_sizes_have_units(text: str, size: int) -> None:
     assert size_bytes(text) == size
 
 
