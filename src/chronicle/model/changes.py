@@ -4,7 +4,9 @@ from typing import Final, Literal
 
 import msgspec
 
-ChangeKind = Literal["write", "mkdir", "symlink", "special", "link", "delete", "rename", "exchange", "attributes", "xattr"]
+ChangeKind = Literal[
+    "write", "mkdir", "symlink", "special", "link", "delete", "rename", "exchange", "attributes", "xattr"
+]
 """What happened.
 
 - `write`: a regular file has the content `digest`, `size`; the history decides whether that creates or modifies it,

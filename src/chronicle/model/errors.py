@@ -75,7 +75,9 @@ class VersionDroppedError(ChronicleError):
     """The version's content was given up by the retention policy; its record remains."""
 
     def __init__(self, path: bytes, iteration: int) -> None:
-        super().__init__(f"{path.decode(errors='replace')}: the content of iteration {iteration} was dropped by the retention policy")
+        super().__init__(
+            f"{path.decode(errors='replace')}: the content of iteration {iteration} was dropped by the retention policy"
+        )
         self.path = path
         self.iteration = iteration
 

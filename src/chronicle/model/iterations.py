@@ -4,7 +4,9 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["create", "modify", "delete", "rename", "exchange", "chmod", "mkdir", "symlink", "link", "special", "xattr"]
+Kind = Literal[
+    "create", "modify", "delete", "rename", "exchange", "chmod", "mkdir", "symlink", "link", "special", "xattr"
+]
 """What an iteration did to its path. `create` and `modify` are of regular files."""
 
 EntryType = Literal["file", "directory", "symlink", "special"]
