@@ -10,6 +10,7 @@ import msgspec
 
 from chronicle.layout import Layout
 from chronicle.model.changes import Change
+from chronicle.model.paths import joined
 from chronicle.recording.journal import Journal, after
 from chronicle.recording.notes import ChangeNote, InlineNote, WroteNote, decode
 from chronicle.recording.queue import Item
@@ -47,7 +48,34 @@ def replay(layout: Layout, journal: Journal, recorded: int) -> list[Item]:
             token.found = path
     _find_pending(layout.pending, tokens)
     _tie(tokens.values())
+    _seek(os.fsencode(layout.tree), [token for token in tokens.values() if not (token.settled or token.linked)])
     return items
+
+
+def _seek(tree: bytes, tokens: list[Token]) -> None:
+    """Looks for files by their inode that are not where the notes say: the crash came between a rename and its note, or what
+    was noted under one name has others. Walks the tree only when there are such, without looking at the files."""
+    wanted: dict[int, list[Token]] = {}
+    for token in tokens:
+        if token.note is not None and not _is_there(tree, token.found, token.note.inode):
+            wanted.setdefault(token.note.inode, []).append(token)
+    pending = [b""] if wanted else []
+    while pending:
+        directory = pending.pop()
+        with contextlib.suppress(OSError), os.scandir(tree + b"/" + directory) as listing:
+            for here in listing:
+                path = joined(directory, here.name)
+                if here.is_dir(follow_symlinks=False):
+                    pending.append(path)
+                for token in wanted.get(here.inode(), ()):
+                    token.found = path
+
+
+def _is_there(tree: bytes, path: bytes | None, inode: int) -> bool:
+    try:
+        return path is not None and os.lstat(tree + b"/" + path).st_ino == inode
+    except OSError:
+        return False
 
 
 def _tie(tokens: Iterable[Token]) -> None:

@@ -59,11 +59,14 @@ class Token:
         return self.copied or self.inline is not None or self.kept is not None
 
     def source(self) -> "Token":
-        """The token whose place the bytes are to be read from: a later one's when that one was settled."""
+        """The token whose place the bytes are to be read from: a later one's when that one was settled or has the link."""
         token = self
+        linked = self if self.linked or self.fd >= 0 else None
         while not token.settled and token.later is not None:
             token = token.later
-        return token if token.settled else self
+            if linked is None and token.linked:
+                linked = token
+        return token if token.settled else linked or self
 
     def link_name(self) -> str:
         """Name in `pending/` of a further name of the file."""

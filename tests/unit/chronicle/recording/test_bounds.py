@@ -198,6 +198,31 @@ def test_an_open_file_noted_twice_is_settled_as_a_whole(tmp_path: Path) -> None:
         assert place.versions(b"a") == [b"one", b"two"]
 
 
+@pytest.mark.proves("CHR-CRASH")
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_file_noted_twice_and_removed_is_found_after_a_crash(tmp_path: Path, size: int) -> None:
+    layout, settings = layout_at(tmp_path / "w")
+    with open_place(layout, settings, start=False) as place:
+        place.make(b"a", b"x" * size)
+        place.closed(b"a")
+        place.unlink(b"a")
+    with open_place(layout, settings) as place:
+        assert place.versions(b"a") == [b"x" * size]
+        assert place.kinds() == [("create", b"a"), ("delete", b"a")]
+        assert os.listdir(layout.pending) == []
+
+
+@pytest.mark.proves("CHR-CRASH")
+def test_a_file_that_was_moved_without_a_note_is_found_after_a_crash(tmp_path: Path) -> None:
+    layout, settings = layout_at(tmp_path / "w")
+    with open_place(layout, settings, start=False) as place:
+        place.mkdir(b"d")
+        place.make(b"d/a", b"one")
+        os.rename(place.path(b"d"), place.path(b"e"))
+    with open_place(layout, settings) as place:
+        assert place.versions(b"d/a") == [b"one"]
+
+
 @pytest.mark.proves("CHR-SYNC")
 def test_with_sync_the_record_is_on_disk_when_who_waits_is_told(tmp_path: Path) -> None:
     layout, _ = layout_at(tmp_path / "w")
