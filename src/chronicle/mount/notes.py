@@ -1,6 +1,7 @@
 """What the mount tells the recorder, and when: the rules that make every version exact."""
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +18,10 @@ COARSE_NS: Final = 10_000_000
 """Before, it moves with the timer tick: 100 Hz is the slowest."""
 
 
+QUICK_BYTES: Final = 64 << 10
+"""Content to be settled up to this size costs less than asking another thread to do it; more may have to wait for a commit."""
+
+
 class Listener(Protocol):
     """The side of `chronicle.recording.Recorder` that the mount talks to."""
 
@@ -24,7 +29,7 @@ class Listener(Protocol):
         """Content; takes the descriptor."""
 
     def settle(self, token: Token) -> bool:
-        """Content is about to be changed in place."""
+        """Content is about to be changed in place; False: the disk took no copy."""
 
     def keep(self, token: Token, path_in_tree: bytes) -> None:
         """A name is about to go."""
@@ -117,6 +122,7 @@ class Notes:
 
         Raises:
             Later: it is large.
+            OSError: ENOSPC, when the disk takes no copy of what would be lost: the writer is refused, not the version.
         """
         token = node.token
         if token is None or token.done:
@@ -124,13 +130,13 @@ class Notes:
             return
         if node.writers:  # noted while it was being written: no state of it is promised but the last
             return
-        if token.size > SETTLE_INLINE:
+        if token.size > QUICK_BYTES:
             raise Later(lambda: self._settle(node, token))
-        self._recorder.settle(token)
-        node.token = None
+        self._settle(node, token)
 
     def _settle(self, node: Node, token: Token) -> None:
-        self._recorder.settle(token)
+        if not self._recorder.settle(token):
+            raise OSError(errno.ENOSPC, "no room for the version before")
         if node.token is token:
             node.token = None
 

@@ -58,6 +58,9 @@ def _directory(table: NodeTable, made: dict[bytes, Node], path: bytes) -> Node:
         st = os.lstat(path)
         assert stat.S_ISDIR(st.st_mode)
         known = table.seen(_directory(table, made, above), name, st)
-        known.lookups -= 1
+        known.lookups -= 1  # the kernel was not told
+        memory = table.memory
+        if memory is not None:
+            memory.put(known.id, known.inode, known.lookups, 0, 0)
         made[path] = known
     return known

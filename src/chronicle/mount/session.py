@@ -48,7 +48,8 @@ class Session:
     """Serves one mount from `device`, which stays the caller's, until it is unmounted.
 
     `memory` lets another process go on after this one; one that holds what an earlier process agreed makes this session a
-    takeover: the kernel is asked to send unanswered requests again. `statistics` counts requests by opcode.
+    takeover: the kernel is asked to send unanswered requests again. `statistics` counts requests by opcode; `passthrough` and
+    `resend` say, once INIT is answered, what the kernel does for us.
     """
 
     def __init__(  # noqa: PLR0913 - what a session is made of; each is made apart
@@ -66,6 +67,7 @@ class Session:
         self.options = options
         self.statistics: dict[int, int] = {}
         self.passthrough = False
+        self.resend = False
         self._layout = layout
         self._device = device
         self._channel: Channel = DeviceChannel(device, options.max_write)
@@ -250,6 +252,7 @@ class Session:
 
     def _begin(self, flags: int) -> None:
         self.passthrough = bool(flags & protocol.PASSTHROUGH) and fuse_device.can_pass_through(self._device)
+        self.resend = bool(flags & protocol.HAS_RESEND)
         self._served.through = self.passthrough
 
     def _take_over(self, memory: TakeoverMemory) -> None:
@@ -257,7 +260,7 @@ class Session:
         found = restoring.restore(self.table, memory)
         self._sweep.watch(found)
         self._begin(memory.agreed.flags)
-        if memory.agreed.flags & protocol.HAS_RESEND:
+        if self.resend:
             self._channel.reply(protocol.resend())
 
     def _count(self) -> None:

@@ -46,6 +46,8 @@ class ListeningTwin:
 
     def settle(self, token: Token) -> bool:
         self._say(do="settle", path=self._tokens[id(token)].decode("latin-1"))
+        if "refused" in self._tokens[id(token)].decode("latin-1"):
+            return False
         token.done = True
         return True
 

@@ -1,6 +1,7 @@
 """What the recorder is told, and when."""
 
 import contextlib
+import errno
 import mmap
 import os
 from collections.abc import Callable
@@ -138,6 +139,22 @@ def test_a_second_writer_makes_what_the_first_wrote_a_version(serve: Serve) -> N
             two.write(b"two")
         _wait(serving, 2, do="wrote")
         assert serving.told(do="wrote")[-1]["content"] == "two"
+
+
+@pytest.mark.proves("CHR-FULL-DISK")
+def test_when_the_version_before_can_not_be_kept_the_writer_is_refused(serve: Serve) -> None:
+    serving = serve()
+    (serving.mountpoint / "refused").write_text("precious")
+    _wait(serving, do="wrote")
+    for attempt in (
+        lambda: (serving.mountpoint / "refused").write_text("x"),
+        lambda: os.truncate(serving.mountpoint / "refused", 1),
+        lambda: os.open(serving.mountpoint / "refused", os.O_RDWR),
+    ):
+        with pytest.raises(OSError) as full:
+            attempt()
+        assert full.value.errno == errno.ENOSPC
+    assert (serving.mountpoint / "refused").read_text() == "precious"
 
 
 def test_truncating_by_path_makes_a_version(serve: Serve) -> None:
