@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.noise.leaks import children
 from tests.system.daemons import free_port
 from tests.waiting import wait_until
 
@@ -77,7 +78,9 @@ def test_the_commands_of_a_page_do_what_the_page_says(page: Path, tmp_path: Path
         "GATEWAY_PORT": str(free_port()),
         "COORDINATOR_PORT": str(free_port()),
         "NO_COLOR": "1",
+        "XDG_RUNTIME_DIR": str(tmp_path),
     }
+    before = set(children())
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     script = _script(page)
     with (tmp_path / "output").open("wb") as output:
@@ -94,6 +97,7 @@ def test_the_commands_of_a_page_do_what_the_page_says(page: Path, tmp_path: Path
             code = shell.wait(PAGE_SECONDS)
         finally:
             _end_session(shell)
+            _reap_daemons(set(children()) - before)
     assert code == 0, f"{script}\n──\n{(tmp_path / 'output').read_text(errors='replace')[-4000:]}"
 
 
@@ -106,6 +110,13 @@ def _end_session(shell: subprocess.Popen[bytes]) -> None:
             break
         _wait_for_group(shell.pid, seconds)
     shell.wait()
+
+
+def _reap_daemons(orphans: set[int]) -> None:
+    """Daemons that a page started and that end by themselves (`chronicle unmount`) are orphans, hence children of this process."""
+    for pid in orphans:
+        with contextlib.suppress(TimeoutError, ChildProcessError):
+            asyncio.run(wait_until(lambda pid=pid: os.waitpid(pid, os.WNOHANG)[0] == pid))  # type: ignore[misc]
 
 
 def _wait_for_group(group: int, seconds: float) -> None:
