@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -42,7 +43,7 @@ def examine() -> list[Finding]:
         _isolation(),
         _cgroups(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")),
         _memory(),
-        _fuse(),
+        _workspaces(),
         _program("Bun", "bun", "for TypeScript agents (not there yet); https://bun.sh", []),
         _program("Litestream", "litestream", "for replicas in S3 (not there yet); https://litestream.io", []),
         _variable("Valkey", "VALKEY_URL", "for several hosts (not there yet); set VALKEY_URL"),
@@ -120,13 +121,31 @@ def _memory() -> Finding:
     )
 
 
-def _fuse() -> Finding:
-    device = Path("/dev/fuse")
-    good = device.exists() and os.access(device, os.R_OK | os.W_OK)
-    found = "usable" if good else "not usable" if device.exists() else "no /dev/fuse"
-    return Finding(
-        "FUSE", good, found, "for versioned workspaces (not there yet): --device /dev/fuse --cap-add SYS_ADMIN"
+def _workspaces() -> Finding:
+    """How agents' files would be kept here: found out by mounting a workspace for a moment."""
+    remedy = (
+        "for FUSE give it --device /dev/fuse --cap-add SYS_ADMIN; without it changes are watched for (backend watch)"
     )
+    try:
+        from chronicle.daemon.client import DaemonProcess
+        from chronicle.model.errors import ChronicleError
+        from podium.coordinator.adapters.workspaces.trial import tried
+    except ImportError as error:
+        return Finding("workspaces", False, f"unknown: {error}", 'install the server: pip install "podium[server]"')
+    with tempfile.TemporaryDirectory(prefix="podium-doctor-", ignore_cleanup_errors=True) as place:
+        directory = Path(place).resolve()
+        try:
+            daemon = DaemonProcess.start(directory / "daemon", log=subprocess.DEVNULL)
+        except (ChronicleError, OSError) as error:
+            return Finding("workspaces", False, f"can't be kept: {error}", remedy)
+        try:
+            found = tried(daemon.daemon, directory / "trial", "auto", for_others=os.geteuid() == 0)
+        except (ChronicleError, OSError) as error:
+            return Finding("workspaces", False, f"can't be kept: {error}", remedy)
+        finally:
+            daemon.stop()
+    why = f" ({found.why})" if found.why else ""
+    return Finding("workspaces", found.backend == "fuse", f"versioned, backend {found.backend}{why}", remedy)
 
 
 def _variable(what: str, variable: str, remedy: str, environment: Mapping[str, str] = os.environ) -> Finding:

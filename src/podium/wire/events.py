@@ -166,10 +166,11 @@ class SandboxProvisioning(Content, frozen=True):
 
 
 class SandboxInit(Content, frozen=True):
-    """The place is ready: which isolation was used, where the workspace is."""
+    """The place is ready: which isolation was used, where the workspace is, what keeps it (`fuse`, `watch`, `directory`)."""
 
     isolation: str
     workspace: str
+    backend: str = ""
 
 
 class Reason(Content, frozen=True):

@@ -133,7 +133,7 @@ class Resources(msgspec.Struct, frozen=True):
 
 
 class WorkspaceInfo(msgspec.Struct, frozen=True):
-    """Where the workspace is on its host, and what keeps it (`directory`, later `fuse` or `watch`)."""
+    """Where the workspace is on its host, and what keeps it (`fuse`, `watch` or `directory`)."""
 
     path: str
     backend: str

@@ -230,6 +230,8 @@ class Life:
         """Frames of the agent."""
         if link is not self._link or self._instance.is_over or self._instance.lost:
             return
+        if self._instance.files.holds(link, frames):
+            return
         clock = self._instance.around.clock
         began = clock.monotonic()
         try:
@@ -266,7 +268,8 @@ class Life:
             return
         self._ready = True
         isolation = instance.around.processes.isolation
-        step.event("sandbox.init", SandboxInit(isolation=isolation, workspace=instance.workspace))
+        backend = instance.around.workspaces.backend
+        step.event("sandbox.init", SandboxInit(isolation=isolation, workspace=instance.workspace, backend=backend))
         instance.change(step, Change.READY)
         instance.touch()
         instance.turns.go_on(step)
