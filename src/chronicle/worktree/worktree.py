@@ -103,13 +103,7 @@ class Worktree:
             OSError: the disk refuses.
         """
         if self.hollow:
-            with self._listed(path) as fd:
-                if _mark_of(fd) is None:
-                    return
-                with self._turns.of(os.fstat(fd).st_ino):
-                    mark = _mark_of(fd)
-                    if isinstance(mark, DirectoryMark):
-                        self._populate(fd, mark)
+            self._with_directory(path)
 
     def fill(self, path: bytes) -> None:
         """Gives the file at `path` its content when it is hollow. Several at once for one file: one does it, all wait.
@@ -163,16 +157,14 @@ class Worktree:
             path = pending.pop()
             with ignoring(errno.ENOENT, errno.ENOTDIR):
                 if self.is_hollow(path):
-                    found = True
-                    self.populate(path)
+                    found |= self._with_directory(path)
                 for name, is_directory in self._names(path):
                     inside = path + b"/" + name if path else name
                     if is_directory:
                         pending.append(inside)
                     elif self.is_hollow(inside):
-                        found = True
                         with ignoring(errno.ENOENT):
-                            self.fill(inside)
+                            found |= self._with_file(inside, self._fill)
         return found
 
     def _names(self, path: bytes) -> list[tuple[bytes, bool]]:
@@ -226,15 +218,26 @@ class Worktree:
         os.removexattr(fd, HOLLOW_XATTR)
         fault("fill.unmarked")
 
-    def _with_file(self, path: bytes, work: Callable[[int, FileMark], None]) -> None:
-        """Does something about the file at `path`, alone, when it is hollow."""
+    def _with_directory(self, path: bytes) -> bool:
+        """Populates the directory, alone, when it is hollow; whether it was."""
+        with self._listed(path) as fd:
+            if _mark_of(fd) is None:
+                return False
+            with self._turns.of(os.fstat(fd).st_ino):
+                mark = _mark_of(fd)
+                if isinstance(mark, DirectoryMark):
+                    self._populate(fd, mark)
+        return True
+
+    def _with_file(self, path: bytes, work: Callable[[int, FileMark], None]) -> bool:
+        """Does something about the file at `path`, alone, when it is hollow; whether it was."""
         try:
             with (
                 reaching.place(self._layout.tree, path) as (here, name),
                 reaching.opened(here, name, _FILE, 0o600) as fd,
             ):
                 if _mark_of(fd) is None:
-                    return
+                    return False
                 with self._turns.of(os.fstat(fd).st_ino):
                     mark = _mark_of(fd)
                     if isinstance(mark, FileMark):
@@ -242,6 +245,8 @@ class Worktree:
         except OSError as error:
             if error.errno not in _NO_FILE:
                 raise
+            return False
+        return True
 
     def _is_marked(self, path: bytes) -> bool:
         with reaching.place(self._layout.tree, path) as (here, name):
