@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from chronicle.model.iterations import Iteration
+from podium.coordinator.adapters.link import AgentLink
 from podium.coordinator.domain.file_changes import Telling
 from podium.coordinator.domain.ports import PreparedDeployment
+from podium.coordinator.domain.turns import Running
 from podium.coordinator.supervisor import asking
 from podium.coordinator.supervisor.step import Step
 from podium.wire.errors import PodiumError
-from podium.wire.link import LinkError, Request, Response
+from podium.wire.link import Complete, Failed, FromAgent, LinkError, Request, Response
 
 if TYPE_CHECKING:
     from podium.coordinator.supervisor.instance import Instance
@@ -30,6 +32,9 @@ NOTE_SECONDS: Final = 2.0
 """How long a message waits until the workspace knows its turn; after that its changes may be counted to no turn."""
 
 NEEDS_VERSIONS: Final = "needs a versioned workspace (Chronicle), which this host does not have"
+
+FORGET_SECONDS: Final = 0.02
+"""A turn is over for the workspace this much after its end, unless the next has begun by then: that is one call less a turn."""
 
 TELL_SECONDS: Final = 0.05
 """Changes are collected for this long before they are told."""
@@ -46,10 +51,12 @@ class Files:
         self._wanted: str | None = None
         self._noting: asyncio.Task[None] | None = None
         self._recording: set[asyncio.Task[None]] = set()
+        self._held: list[FromAgent] | None = None
         self._unfollow: Callable[[], None] | None = None
         self._of_turn = Telling()
         self._of_others = Telling()
         self._alarm = instance.around.timers.alarm(self._tell)
+        self._note_alarm = instance.around.timers.alarm(self._note)
 
     # ── what there is ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,13 +128,28 @@ class Files:
         for event in self._of_turn.end():
             step.event("file.changed", event, turn_id)
         self._wanted = None
-        step.after.append(self._note)
+        self._note_alarm.set(self._instance.around.clock.monotonic() + FORGET_SECONDS)
 
-    def when_recorded(self, done: Callable[[], None]) -> None:
-        """Calls `done` when everything that was changed until now is recorded and has been heard of here."""
-        task = self._instance.around.tasks.start(self._record(done), f"record the files of {self._agent_id}")
+    def holds(self, link: AgentLink, frames: list[FromAgent]) -> bool:
+        """Whether these frames wait. Those that end the running turn do, and what comes after them, until everything the turn
+        did to the workspace is recorded; then they are received again. So the turn ends in one step with its last words, and its
+        checkpoint names a moment of the files too. A crash until then runs it again, as if its end had not been heard.
+        """
+        if self._held is not None:
+            self._held += frames
+            return True
+        running = self._instance.queue.running
+        if running is None or running.concluding or not self.are_versioned:
+            return False
+        message_id = running.entry.message_id
+        if not any(isinstance(frame, Complete | Failed) and frame.message_id == message_id for frame in frames):
+            return False
+        running.concluding = True
+        self._held = frames
+        task = self._instance.around.tasks.start(self._record(link, running), f"record the files of {self._agent_id}")
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
+        return True
 
     async def settled(self, *, close: bool) -> None:
         """The process is gone: what it changed is recorded and told, and no end of a turn waits for that any more; bounded.
@@ -140,12 +162,13 @@ class Files:
         if close:
             await self._instance.around.workspaces.close(self._agent_id)
 
-    async def _record(self, done: Callable[[], None]) -> None:
-        await self._barrier()
+    async def _record(self, link: AgentLink, running: Running) -> None:
         try:
-            done()
-        except PodiumError as error:
-            _log.error("turn_not_ended", extra={"agent_id": self._agent_id, "error": str(error)})
+            await self._barrier()
+        finally:
+            held, self._held = self._held, None
+        self._instance.life.frames_received(link, held or [])
+        running.concluding = False  # it is over, unless its end does not count, for the process is ending under it
 
     async def _barrier(self) -> None:
         try:
@@ -155,6 +178,8 @@ class Files:
             _log.warning("files_not_recorded", extra={"agent_id": self._agent_id, "error": str(error)})
 
     def _note(self) -> None:
+        if self._instance.is_over or self._instance.lost:
+            return
         if self._noting is None and self._noted != self._wanted:
             self._noting = self._instance.around.tasks.start(self._note_turns(), f"note the turn of {self._agent_id}")
         elif self._noting is None:

@@ -267,9 +267,9 @@ class Supervisor:
         await asyncio.shield(instance.ending)
 
     async def _stop(self, instance: Instance, reason: str) -> None:
-        if instance.birth is not None and not instance.birth.done():
+        if (birth := instance.birth) is not None and not birth.done():
             await instance.life.stop("stop")
-            await asyncio.wait({instance.birth})
+            await asyncio.wait({birth})
             if self.instances.get(instance.facts.instance_id) is not instance:
                 return  # it was unmade
         with instance.step() as step:

@@ -110,31 +110,11 @@ class Turns:
         """The agent says its turn is over."""
         running = self._instance.queue.running
         if running is not None and running.ending is Ending.TIMED_OUT:
-            self.conclude(step, _forced(Ending.TIMED_OUT))
+            self.end(step, _forced(Ending.TIMED_OUT))
         elif stop_reason == "cancelled":
-            self.conclude(step, CANCELLED)
+            self.end(step, CANCELLED)
         else:
-            self.conclude(step, TurnEnd("failed" if stop_reason == "error" else "done", stop_reason))
-
-    def conclude(self, step: Step, how: TurnEnd) -> None:
-        """The agent has ended the running turn: it ends as soon as what it did to the workspace is recorded, so that its
-        checkpoint names a moment of the files too. Until then a crash runs it again, as if the end had not been heard."""
-        running = self._instance.queue.running
-        if running is None or running.concluding:
-            return
-        if not self._instance.files.are_versioned:
-            self.end(step, how)
-            return
-        running.concluding = True
-        step.after.append(lambda: self._instance.files.when_recorded(lambda: self._concluded(running, how)))
-
-    def _concluded(self, running: Running, how: TurnEnd) -> None:
-        instance = self._instance
-        if instance.queue.running is not running or instance.lost:
-            return
-        with instance.step() as step:
-            self.end(step, how)
-            instance.settle(step)
+            self.end(step, TurnEnd("failed" if stop_reason == "error" else "done", stop_reason))
 
     def process_lost(self, step: Step) -> None:
         """The process is gone: a turn that was to end ends, another waits to be run again."""

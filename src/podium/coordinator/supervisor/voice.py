@@ -127,7 +127,7 @@ class Voice:
 
     def _turn_of(self, message_id: str) -> str:
         running = self._instance.queue.running
-        if running is None or running.concluding or running.entry.message_id != message_id:
+        if running is None or running.entry.message_id != message_id:
             return ""
         return running.entry.turn_id
 
@@ -185,7 +185,7 @@ class Voice:
             step.after.append(lambda: self._instance.life.init_failed(message))
         elif self._turn_of(frame.message_id) and not self._interrupted:
             error = events.ErrorContent(code="agent_error", message=message, retryable=False)
-            self._instance.turns.conclude(step, TurnEnd("failed", "error", error))
+            self._instance.turns.end(step, TurnEnd("failed", "error", error))
 
     def _ready(self, step: Step, frame: Ready) -> None:
         if frame.protocol != LINK_PROTOCOL:
