@@ -3,17 +3,19 @@
 import os
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from blake3 import blake3
 
 from chronicle.layout import Layout, Settings
-from chronicle.model.errors import StorageError
+from chronicle.model.errors import DamagedError, StorageError
 from chronicle.model.findings import Finding
 from chronicle.recording.comparing import Comparison
 from chronicle.recording.excluding import Excluded
 from chronicle.recording.notes import WroteNote
 from chronicle.store.history import History
 from chronicle.store.history.check import check as check_history
+from chronicle.store.history.check import check_directory as check_history_directory
 from chronicle.store.pool import Pool
 from chronicle.store.pool.check import check as check_pool
 from chronicle.workspace.marks import Lock, mark_in_use, read_mount, was_clean
@@ -33,6 +35,22 @@ def verify(layout: Layout, settings: Settings, history: History, pool: Pool) -> 
         yield from _tree(layout, settings, history)
     finally:
         lock.release()
+
+
+def check_unopened(root: Path) -> Iterator[Finding]:
+    """What is wrong with a workspace that can't even be opened."""
+    layout = Layout(root)
+    yield from check_history_directory(layout.history)
+    settings = layout.read_settings()
+    try:
+        pool = Pool.open(layout.pool(settings))
+    except DamagedError as error:
+        yield Finding("pool-database", str(layout.pool(settings)), str(error))
+        return
+    try:
+        yield from check_pool(pool)
+    finally:
+        pool.close()
 
 
 def _references(settings: Settings, history: History, pool: Pool) -> Iterator[Finding]:

@@ -1,10 +1,16 @@
 """Commands that keep a workspace in order: gc, fsck, du."""
 
+from collections.abc import Iterable
+
 import click
 
 from chronicle.cli.places import span_s, target, workspace_option
 from chronicle.cli.showing import as_json_option, plain, show, size_of
+from chronicle.model.errors import DamagedError
+from chronicle.model.findings import Finding
 from chronicle.workspace.collecting import GRACE_SECONDS
+from chronicle.workspace.places import find
+from chronicle.workspace.verifying import check_unopened
 
 
 @click.command(
@@ -36,20 +42,31 @@ def gc(dry_run: bool, grace: str | None, forget: str | None, workspace: str | No
 @as_json_option
 def fsck(repair: bool, workspace: str | None, as_json: bool) -> None:
     """`chronicle fsck`."""
-    opened, _ = target(workspace, None)
-    with opened:
-        found = []
-        for finding in opened.fsck():
-            found.append(finding)
-            if not as_json:
-                click.echo(f"{finding.severity:<9} {finding.kind}  {finding.where}: {finding.message}")
-        mended = opened.repair(found) if repair else []
+    found: list[Finding] = []
+    mended: list[Finding] = []
+    try:
+        opened, _ = target(workspace, None)
+    except DamagedError:
+        _tell(check_unopened(find(workspace or ".").root), found, as_json=as_json)
+        if not found:
+            raise
+    else:
+        with opened:
+            _tell(opened.fsck(), found, as_json=as_json)
+            mended = opened.repair(found) if repair else []
     bad = [finding for finding in found if finding.severity != "leftover" and finding not in mended]
     answer = {"findings": [plain(finding) for finding in found], "repaired": len(mended), "ok": not bad}
     told = f"{len(found)} findings, {len(mended)} repaired" if found else "all is well"
     show(answer, told, as_json=as_json)
     if bad:
         raise click.exceptions.Exit(1)
+
+
+def _tell(findings: Iterable[Finding], found: list[Finding], *, as_json: bool) -> None:
+    for finding in findings:
+        found.append(finding)
+        if not as_json:
+            click.echo(f"{finding.severity:<9} {finding.kind}  {finding.where}: {finding.message}")
 
 
 @click.command(help="What the workspace takes on disk.")

@@ -164,3 +164,13 @@ def test_names_that_are_no_text_go_through(chronicle: Command) -> None:
     assert "caf\udce9" in chronicle("log", at="project")
     assert chronicle.lines("log", at="project")[0]["path"] == "caf\udce9"
     chronicle("unmount", "project")
+
+
+@pytest.mark.proves("CHR-FSCK-FINDS")
+def test_a_workspace_that_can_not_be_opened_is_checked_all_the_same(chronicle: Command) -> None:
+    with Workspace.create(chronicle.directory / "store") as workspace:
+        workspace.put("a", b"x")
+        database = (workspace.root / "history" / "head.db").resolve()
+    database.write_bytes(b"no database" * 1000)
+    assert "damage" in chronicle("fsck", "-w", "store", code=1)
+    chronicle("log", "-w", "store", code=65)
