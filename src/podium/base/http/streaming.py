@@ -25,7 +25,8 @@ class Streams:
         owner = TaskOwner("http-stream")
         self._running += 1
         try:
-            await self._follow(_Pump(streamed, send), owner, receive)
+            length = streamed.headers.get("content-length")
+            await self._follow(_Pump(streamed, send, int(length) if length else None), owner, receive)
         finally:
             self._running -= 1
             await owner.close()
@@ -53,12 +54,17 @@ class Streams:
 
 
 class _Pump:
-    """Moves chunks from the source to the client, and knows whether anything went since the last look."""
+    """Moves chunks from the source to the client, and knows whether anything went since the last look.
 
-    def __init__(self, streamed: Streamed, send: Send) -> None:
+    `length`: bytes of the body, when that was promised. The answer is then over with the last of them, before the source says
+    so: the client, who counts too, may begin with its next request at once.
+    """
+
+    def __init__(self, streamed: Streamed, send: Send, length: int | None) -> None:
         self.streamed = streamed
         self._send = send
         self._idle = False
+        self._left = length
 
     async def run(self) -> None:
         chunks = self.streamed.chunks
@@ -66,7 +72,9 @@ class _Pump:
             async for chunk in chunks:
                 if chunk:
                     self._idle = False
-                    await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    if self._left is not None:
+                        self._left -= len(chunk)
+                    await self._send({"type": "http.response.body", "body": chunk, "more_body": self._left != 0})
         finally:
             await close_source(chunks)
 
@@ -76,6 +84,8 @@ class _Pump:
         self._idle = True
 
     async def finish(self) -> None:
+        if self._left == 0 and self.streamed.headers.get("content-length") != "0":
+            return  # it is over
         await self._send({"type": "http.response.body", "body": b""})
 
 
