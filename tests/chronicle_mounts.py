@@ -9,16 +9,30 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from chronicle.mount.device import probe
 
 from chronicle import DaemonProcess, Workspace
 from chronicle.layout import Durability, Retention
+from chronicle.mount.device import probe
+from chronicle.mount.uring import SWITCH
 
 
 def needs_fuse() -> None:
     """Skips where this host can't mount."""
     if not probe().fuse:
         pytest.skip("this host can't mount FUSE file systems (/dev/fuse and the right to mount are needed)")
+
+
+@contextlib.contextmanager
+def io_uring_allowed() -> Iterator[None]:
+    """The kernel lets servers ask for FUSE over io_uring meanwhile; skips where it can't be had."""
+    if not SWITCH.exists() or not os.access(SWITCH, os.W_OK):
+        pytest.skip("this kernel has no FUSE over io_uring, or it is not ours to switch on (root, Linux 6.14)")
+    before = SWITCH.read_text().strip()
+    SWITCH.write_text("Y")
+    try:
+        yield
+    finally:
+        SWITCH.write_text(before)
 
 
 @dataclass
@@ -50,6 +64,7 @@ class MountMaker:
         self,
         *,
         passthrough: bool = True,
+        io_uring: bool = False,
         backend: Literal["auto", "fuse", "watch"] = "fuse",
         exclude: tuple[str, ...] = (),
         durability: Durability = "queued",
@@ -64,7 +79,12 @@ class MountMaker:
         )
         directory.mkdir()
         self.process.daemon.mount(
-            root, directory, backend=backend, passthrough=passthrough, allow_other=os.geteuid() == 0
+            root,
+            directory,
+            backend=backend,
+            passthrough=passthrough,
+            io_uring="on" if io_uring else "off",
+            allow_other=os.geteuid() == 0,
         )
         mounted = Mounted(directory, root, workspace, self.process)
         self.made.append(mounted)

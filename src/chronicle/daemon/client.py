@@ -65,7 +65,7 @@ class Daemon:
             mountpoint: an empty directory.
             backend: `auto` takes FUSE when the host can and says in `why_watch` why not; `fuse` refuses instead.
             passthrough: let the kernel read and write file data itself, when it can.
-            io_uring: talk to the kernel over io_uring (it must be enabled on the host).
+            io_uring: `auto`, `on`: talk to the kernel over io_uring where the host has it switched on.
             allow_other: let other users in, by file permissions.
             timeout: seconds.
 

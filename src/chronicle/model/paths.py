@@ -14,6 +14,10 @@ MAGIC: Final = b".chronicle"
 """The directory at a workspace's root that the mount answers for; nothing of this name is ever recorded."""
 
 
+BESIDE: Final = b".chronicle-new"
+"""What restoring and importing call a file in its directory until they rename it into place. Never recorded, wherever it is."""
+
+
 def workspace_path(path: str | bytes) -> bytes:
     """The path as the history has it: relative bytes without `.` components and outer slashes; the root is `b""`.
 

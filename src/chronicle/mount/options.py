@@ -18,7 +18,8 @@ class MountOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Each ability of the kernel can be switched off, for tests and for kernels that have it but badly.
 
     `source` is shown by `mount(8)`. `passthrough`: the kernel reads and writes the plain files itself where it can.
-    `io_uring`: reserved for a second transport; only `off` does something today. `durability`, `quota_bytes` None: as the
+    `io_uring`: `auto` and `on` take FUSE over io_uring where the host has it switched on, else the device; `off`: never.
+    `durability`, `quota_bytes` None: as the
     workspace's settings say. `entry_seconds`: how long the kernel may keep names and attributes; everything changes through
     the mount, hence long. `allow_other`: users besides the mounting one may enter; `default_permissions` None: the kernel
     checks permissions when others may enter or when we are not root. `readdirplus`: attributes come with listings.

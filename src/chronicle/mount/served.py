@@ -1,6 +1,5 @@
 """What the operations of one mount share."""
 
-import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -34,6 +33,9 @@ class Hollows(Protocol):
 
     def fill(self, path: bytes) -> None:
         """Gives a hollow file its content."""
+
+    def empty(self, path: bytes) -> None:
+        """Makes a hollow file an empty one."""
 
 
 class Served:
@@ -101,13 +103,19 @@ class Served:
             raise Later(lambda: worktree.fill(path))
         node.whole = True
 
-    def filled(self, node: Node, fd: int) -> None:
-        """A file was truncated: if it was a placeholder, it is none any more."""
+    def require_emptied(self, node: Node) -> None:
+        """Before a file is truncated: a hollow one is made an empty one, without its content.
+
+        Raises:
+            Later: it is hollow.
+        """
         worktree = self.worktree
-        if worktree is not None and worktree.hollow and not node.whole:
-            with contextlib.suppress(OSError):
-                os.removexattr(fd, HOLLOW)
-            node.whole = True
+        if worktree is None or not worktree.hollow or node.whole or not node.named:
+            return
+        path = node.path()
+        if worktree.is_hollow(path):
+            raise Later(lambda: worktree.empty(path))
+        node.whole = True
 
     def back(self, node: Node, fd: int) -> tuple[int, int]:
         """`FOPEN_…` flags and backing id for an open file. All opens of one node share an id, and their way of I/O."""

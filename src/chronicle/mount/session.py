@@ -28,6 +28,7 @@ from chronicle.mount.quota import Quota
 from chronicle.mount.served import Handler, Hollows, Served
 from chronicle.mount.sweep import Sweep
 from chronicle.mount.takeover import Agreed, TakeoverMemory
+from chronicle.mount.uring import MAX_WRITE, UringChannel, is_enabled
 from chronicle.mount.virtual import VirtualTree
 
 _log = logging.getLogger(__name__)
@@ -67,10 +68,13 @@ class Session:
         self.options = options
         self.statistics: dict[int, int] = {}
         self.passthrough = False
+        self.io_uring = False
         self.resend = False
         self._layout = layout
         self._device = device
-        self._channel: Channel = DeviceChannel(device, options.max_write)
+        self._rings = self._wanted_rings(device, memory)
+        self._max_write = MAX_WRITE if self._rings is not None else options.max_write
+        self._channel: Channel = self._rings or DeviceChannel(device, options.max_write)
         self._lock = threading.Lock()
         self._root_fd = os.open(layout.tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._memory = memory
@@ -88,9 +92,20 @@ class Session:
         self._pool = ThreadPoolExecutor(options.threads, "chronicle-mount", host.enter, (self._root_fd,))
         self._ending = threading.Event()
         generation = memory.generation if memory is not None else 0
-        made = MadeNodes(virtual, self._channel, self._served.seconds, generation) if virtual is not None else None
+        made = (
+            MadeNodes(virtual, self._channel, self._served.seconds, generation, self._root_fd)
+            if virtual is not None
+            else None
+        )
         self._made = made
         self._handlers = self._all_handlers()
+
+    def _wanted_rings(self, device: int, memory: TakeoverMemory | None) -> UringChannel | None:
+        """Rings, when they are wanted and may be had, and no earlier process has agreed otherwise."""
+        begun = memory is not None and memory.agreed.minor
+        if self.options.io_uring == "off" or begun or not is_enabled():
+            return None
+        return UringChannel(DeviceChannel(device, MAX_WRITE))
 
     def _all_handlers(self) -> dict[int, Handler]:
         served = self._served
@@ -243,10 +258,16 @@ class Session:
             wanted |= protocol.PASSTHROUGH
         if self.options.readdirplus:
             wanted |= protocol.DO_READDIRPLUS | protocol.READDIRPLUS_AUTO
+        if self._rings is not None:
+            # Entries of a ring die with its process: another can't go on, the mount is made anew.
+            wanted = wanted & ~protocol.HAS_RESEND | protocol.OVER_IO_URING
         minor = min(offered.minor, protocol.KERNEL_MINOR)
-        agreed = protocol.Initialisation(minor, offered.flags & wanted, offered.readahead, self.options.max_write)
+        agreed = protocol.Initialisation(minor, offered.flags & wanted, offered.readahead, self._max_write)
         self._channel.reply(protocol.init_reply(request.unique, agreed))
         self._begin(agreed.flags)
+        if self._rings is not None and agreed.flags & protocol.OVER_IO_URING:
+            self._rings.start(self._serve, lambda: host.enter(self._root_fd))
+            self.io_uring = True
         if self._memory is not None:
             self._memory.agree(Agreed(*agreed))
 
@@ -276,6 +297,8 @@ class Session:
     def _close(self) -> None:
         """Notes what is left (after a forced unmount files may be open) and gives everything back."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._rings is not None:
+            self._rings.close()
         self._sweep.stop()
         self.flush()
         for number in list(self.table.handles):

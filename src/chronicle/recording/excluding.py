@@ -3,14 +3,14 @@
 from typing import Final
 
 from chronicle.model.excludes import Excludes
-from chronicle.model.paths import MAGIC
+from chronicle.model.paths import BESIDE, MAGIC, name_of
 
 _REMEMBERED: Final = 16384
 """Answers kept; all are forgotten when there are more."""
 
 
 class Excluded:
-    """Asks the patterns once for each path, as long as few are asked for. `.chronicle` is always excluded.
+    """Asks the patterns once for each path, as long as few are asked for. `.chronicle` and `.chronicle-new` always are.
 
     `any`: there are patterns. `anchored`: some depend on where a path is, so that renaming a directory may change what is
     excluded below it.
@@ -26,6 +26,8 @@ class Excluded:
     def __call__(self, path: bytes, is_directory: bool = False) -> bool:
         """Whether the path, or a directory above it, is excluded."""
         if path.startswith(MAGIC) and (len(path) == len(MAGIC) or path[len(MAGIC)] == 0x2F):
+            return True
+        if path.endswith(BESIDE) and name_of(path) == BESIDE:
             return True
         if not self.any:
             return False

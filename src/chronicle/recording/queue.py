@@ -194,8 +194,8 @@ class Queue:
             token.close()
 
     def finish(self, token: Token) -> None:
-        """The token's content is recorded, or never will be."""
-        with self.lock:
+        """The token's content is recorded, or never will be. Waits for who is settling it now: they read the descriptor."""
+        with token.lock, self.lock:
             token.done = True
             if token.note is not None and self.latest.get(token.note.inode) is token:
                 del self.latest[token.note.inode]

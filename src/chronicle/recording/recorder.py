@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from chronicle.layout import Layout, Settings
 from chronicle.model.changes import Change
 from chronicle.model.iterations import Checkpoint, Iteration
+from chronicle.model.paths import BESIDE, MAGIC
 from chronicle.recording.batches import BatchWriter
 from chronicle.recording.comparing import Comparison
 from chronicle.recording.contents import WHOLE_BYTES
@@ -103,7 +104,7 @@ class Recorder:
         `mode` as `st_mode`. The token is to be settled before the content is changed in place.
         """
         try:
-            if self.excluded.any and self.excluded(path):
+            if (self.excluded.any or path.endswith(BESIDE)) and self.excluded(path):
                 os.close(fd)
                 return Token(None, 0)
             seen = os.fstat(fd)
@@ -145,7 +146,7 @@ class Recorder:
 
     def changed(self, change: Change) -> None:
         """Notes a change without content."""
-        if self.excluded.any or change.path.startswith(b".chronicle"):
+        if self.excluded.any or change.path.startswith(MAGIC) or (change.source or change.path).endswith(BESIDE):
             self._changed_among_excluded(change)
         else:
             self._put(ChangeNote(change, self._turn), None)

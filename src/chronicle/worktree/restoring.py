@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from chronicle.model.differences import same_content
 from chronicle.model.errors import NotFoundError, StorageError, VersionDroppedError
 from chronicle.model.iterations import Difference, Version
-from chronicle.model.paths import is_within, parent_of
+from chronicle.model.paths import BESIDE, is_within, parent_of
 from chronicle.model.plans import (
     Link,
     MakeDirectory,
@@ -38,10 +38,6 @@ from chronicle.worktree.marks import Owner
 from chronicle.worktree.populating import ignoring, set_xattrs
 from chronicle.worktree.turns import Turns
 from chronicle.worktree.worktree import Worktree
-
-BESIDE: Final = b".chronicle-new"
-"""What a file is called in its directory until it is renamed into place. One name for all, so that a repeated restore finds what
-an interrupted one left."""
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

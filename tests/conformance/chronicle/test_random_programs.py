@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chronicle import Workspace
-from tests.chronicle_mounts import Mounted
+from tests.chronicle_mounts import Mounted, io_uring_allowed
 from tests.conformance.chronicle.programs import Author, Step, contents
 
 SEEDS = (
@@ -61,6 +61,15 @@ class Run:
         """What was done, for the report of a failure."""
         lines = [str(step) for step in self.trail]
         return "\n".join([*lines[-40:], f"then differs: {step}" if step else ""])
+
+
+@pytest.mark.proves("CHR-FALLBACK")
+def test_over_io_uring_four_writers_find_what_they_wrote_and_the_history_is_exact(
+    tmp_path: Path, make_mount: MakeMount
+) -> None:
+    with io_uring_allowed():
+        mounted = make_mount(io_uring=True)
+        _four_writers(tmp_path, mounted)
 
 
 @pytest.mark.proves("CHR-HISTORY-EXACT", "CHR-NO-GAPS", "CHR-FSCK-CLEAN")
@@ -148,7 +157,10 @@ for number in range(250):
 
 @pytest.mark.proves("CHR-HISTORY-EXACT")
 def test_four_writers_at_once_each_find_what_they_wrote(tmp_path: Path, make_mount: MakeMount) -> None:
-    mounted = make_mount()
+    _four_writers(tmp_path, make_mount())
+
+
+def _four_writers(tmp_path: Path, mounted: Mounted) -> None:
     writers = []
     for number in range(4):
         plain = tmp_path / f"plain{number}"

@@ -76,6 +76,8 @@ class Attributes:
         """`truncate` is a version of its own unless somebody has the file open for writing: then their close is."""
         if size:
             self._served.require_filled(node)
+        else:
+            self._served.require_emptied(node)
         handle = self._table.handles.get(number)
         own = handle is None or not handle.writable
         fd = os.open(node.place(), os.O_RDWR | os.O_CLOEXEC) if own or handle is None else handle.fd
@@ -92,7 +94,6 @@ class Attributes:
                 without_privileges(fd, st.st_mode)
             st = os.fstat(fd)
             self._served.quota.measured(node, st)
-            self._served.filled(node, fd)
             if own and node.named and not node.writers:
                 self._notes.content(node, os.dup(fd), st)
         finally:

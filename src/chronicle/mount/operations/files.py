@@ -50,8 +50,11 @@ class Files:
         node = self._table.by_id.get(request.node) or self._table.get(request.node)
         writable = flags & _ACCESS != os.O_RDONLY
         truncate = bool(flags & os.O_TRUNC)
-        if self._served.worktree is not None and not truncate:
-            self._served.require_filled(node)
+        if self._served.worktree is not None:
+            if truncate:
+                self._served.require_emptied(node)
+            else:
+                self._served.require_filled(node)
         if not writable and not truncate:
             fd = os.open(node.place(), os.O_RDONLY | os.O_CLOEXEC | flags & _KEPT)
             return self._opened(request, node, fd, writable=False)
@@ -85,7 +88,6 @@ class Files:
             without_privileges(fd, st.st_mode)
         node.dirty = node.dirty or st.st_size > 0
         self._quota.measured(node, os.fstat(fd))
-        self._served.filled(node, fd)
 
     def _opened(self, request: Request, node: Node, fd: int, *, writable: bool) -> bytes:
         flags, backing = self._served.back(node, fd)

@@ -46,9 +46,13 @@ class _Known:
 class MadeNodes:
     """Answers requests for virtual nodes. Thread-safe."""
 
-    def __init__(self, tree: VirtualTree, channel: Channel, seconds: tuple[int, int], generation: int) -> None:
-        """`generation`: how many processes served the mount before; none gives numbers that another gave."""
+    def __init__(
+        self, tree: VirtualTree, channel: Channel, seconds: tuple[int, int], generation: int, root_fd: int
+    ) -> None:
+        """`generation`: how many processes served the mount before; none gives numbers that another gave. Everything belongs to
+        whom the workspace's root (`root_fd`) belongs."""
         self._tree = tree
+        self._root_fd = root_fd
         self._channel = channel
         self._seconds = seconds
         self._lock = threading.Lock()
@@ -140,15 +144,27 @@ class MadeNodes:
             raise OSError(errno.ENOENT, "nothing of this name")
         attributes = made.attributes()
         known = self._seen(request.node, name, made)
-        return protocol.entry(request.unique, known.number, self._validity(attributes), _stat(known.number, attributes))
+        return protocol.entry(
+            request.unique, known.number, self._validity(attributes), self._stat(known.number, attributes)
+        )
 
     def _validity(self, attributes: VirtualAttributes) -> tuple[int, int]:
         return self._seconds if attributes.cached else _UNCACHED
 
+    def _stat(self, number: int, attributes: VirtualAttributes) -> Attributes:
+        whole, nanos = divmod(attributes.mtime_ns or time.time_ns(), protocol.SECOND)
+        links = 2 if stat.S_ISDIR(attributes.mode) else 1
+        root = os.fstat(self._root_fd)
+        blocks = (attributes.size + 511) // 512
+        times = (whole, whole, whole, nanos, nanos, nanos)
+        return (
+            number, attributes.size, blocks, *times, attributes.mode, links, root.st_uid, root.st_gid, 0, _BLOCK, 0,
+        )  # fmt: skip
+
     def _get_attributes(self, request: Request) -> Reply:
         known = self._get(request.node)
         attributes = known.made.attributes()
-        return protocol.attributes(request.unique, self._validity(attributes), _stat(known.number, attributes))
+        return protocol.attributes(request.unique, self._validity(attributes), self._stat(known.number, attributes))
 
     def _readlink(self, request: Request) -> Reply:
         made = self._get(request.node).made
@@ -263,32 +279,6 @@ def _directory(made: VirtualNode) -> VirtualDirectory:
     if not isinstance(made, VirtualDirectory):
         raise OSError(errno.ENOTDIR, "not a directory")
     return made
-
-
-def _stat(number: int, attributes: VirtualAttributes) -> Attributes:
-    mtime = attributes.mtime_ns or time.time_ns()
-    whole, nanos = divmod(mtime, protocol.SECOND)
-    size = attributes.size
-    links = 2 if stat.S_ISDIR(attributes.mode) else 1
-    owner = (os.geteuid(), os.getegid())
-    blocks = (size + 511) // 512
-    return (
-        number,
-        size,
-        blocks,
-        whole,
-        whole,
-        whole,
-        nanos,
-        nanos,
-        nanos,
-        attributes.mode,
-        links,
-        *owner,
-        0,
-        _BLOCK,
-        0,
-    )
 
 
 def _number(error: BaseException) -> int:

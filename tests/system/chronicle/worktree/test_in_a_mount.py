@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from chronicle.worktree.restoring import BESIDE
 from tests.chronicle_mounts import MountMaker
 
 
@@ -53,7 +52,7 @@ def test_every_moment_can_be_compared_with_diff(maker: MountMaker) -> None:
 
 @pytest.mark.proves("CHR-MAGIC", "CHR-RESTORE")
 def test_a_shell_asks_and_restores(maker: MountMaker) -> None:
-    directory = maker(backend="fuse", exclude=(os.fsdecode(BESIDE),)).directory
+    directory = maker(backend="fuse").directory
     shell(directory, "mkdir src; for n in 1 2 3 4 5; do echo $n > src/$n; done; echo one > file")
     then = int(shell(directory, "cat .chronicle/barrier"))
     shell(directory, "echo changed > src/3; rm src/4; echo new > src/new; echo two > file")
@@ -110,7 +109,7 @@ def test_a_hollow_fork_in_a_mount_is_what_it_was_forked_from(maker: MountMaker, 
 
 @pytest.mark.proves("CHR-RESTORE")
 def test_a_restored_file_is_one_iteration_of_the_same_history(maker: MountMaker) -> None:
-    mounted = maker(backend="fuse", exclude=(os.fsdecode(BESIDE),))
+    mounted = maker(backend="fuse")
     workspace, directory = mounted.workspace, mounted.directory
     (directory / "file").write_text("one")
     then = workspace.barrier()
