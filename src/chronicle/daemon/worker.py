@@ -19,8 +19,8 @@ from chronicle.workspace.writer import Writer
 
 _log = logging.getLogger(__name__)
 
-DRAIN_SECONDS: Final = 3.0
-"""How long a mount that was taken from its users is still served, for requests that are under way."""
+DRAIN_SECONDS: Final = 1.0
+"""How long a mount that others keep alive (open files, a copy in another mount namespace) is still served, for requests under way."""
 
 
 def work(order: Order, line: socket.socket) -> int:
@@ -84,6 +84,7 @@ class Worker:
             _log.exception("the mount can't be left in order")
             os._exit(1)
         if not self._front.served.wait(DRAIN_SECONDS):
+            self._front.lazy = self._front.lazy or "another mount namespace has a copy of the mount"
             os._exit(self._end())
 
     def _end(self) -> int:

@@ -214,3 +214,19 @@ def test_a_mount_in_use_is_taken_from_its_users_and_the_answer_says_so(maker: Mo
     assert mounted.workspace.status().state == "unclean"
     mounted.workspace.barrier()
     assert mounted.workspace.read("file") == b"x"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make mount namespaces here")
+def test_a_copy_of_the_mount_in_another_namespace_does_not_keep_it(maker: MountMaker) -> None:
+    mounted = maker()
+    holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "cat"], stdin=subprocess.PIPE)
+    try:
+        until(lambda: os.readlink(f"/proc/{holder.pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt"))
+        (mounted.directory / "file").write_text("x")
+        answer = maker.process.daemon.unmount(mounted.root)
+        assert answer.lazy is not None
+        assert "namespace" in answer.lazy
+        assert mounted.workspace.read("file") == b"x"
+        mounted.workspace.barrier()
+    finally:
+        holder.communicate()
