@@ -1,18 +1,23 @@
 """Giving up contents that nobody needs any more: marks over all workspaces of a pool, then sweeps."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from chronicle.layout import Layout
-from chronicle.model.errors import InvalidInputError
+from chronicle.model.errors import InvalidInputError, WorkspaceBusyError
 from chronicle.store.history import History
-from chronicle.store.pool import Pool
+from chronicle.store.pool import TOUCH_AFTER_S, Pool
 from chronicle.store.pool.collect import GRACE_S, sweep
+from chronicle.workspace.marks import Lock, read_mount
 
 GRACE_SECONDS = GRACE_S
 """What was used within so many seconds stays."""
+
+SAFE_GRACE_SECONDS = 2 * TOUCH_AFTER_S
+"""From so many seconds on, others may write while contents are swept."""
 
 
 class Collected(msgspec.Struct, frozen=True):
@@ -35,10 +40,27 @@ def collect(
     Raises:
         InvalidInputError: a workspace that uses the pool is not where it was, so that nobody knows what it needs.
         DamagedError: a workspace that uses the pool can't be read.
+        WorkspaceBusyError: the grace period is so short that nobody may write meanwhile, and somebody does.
     """
     users = pool.users()
     for name, root in users.items():
         _present(name, root)
+    with contextlib.ExitStack() as alone:
+        if grace_s < SAFE_GRACE_SECONDS and not dry_run:
+            for root in users.values():
+                alone.enter_context(_nobody_writes(Layout(root), grace_s))
+        return _collect(pool, users, grace_s=grace_s, dry_run=dry_run, now=now, progress=progress)
+
+
+def _collect(
+    pool: Pool,
+    users: dict[str, Path],
+    *,
+    grace_s: float,
+    dry_run: bool,
+    now: float,
+    progress: Callable[[str], None] | None,
+) -> Collected:
     done = sweep(pool, _live(users, now, progress), grace_s=grace_s, now=now, dry_run=dry_run)
     return Collected(
         workspaces=len(users),
@@ -49,6 +71,20 @@ def collect(
         kept=done.kept,
         dry_run=done.dry_run,
     )
+
+
+@contextlib.contextmanager
+def _nobody_writes(layout: Layout, grace_s: float) -> Iterator[None]:
+    lock = None if read_mount(layout) is not None else Lock.try_take(layout)
+    if lock is None:
+        raise WorkspaceBusyError(
+            f"{layout.root} is mounted or being written: a grace period of {grace_s:.0f} s is safe only while nobody writes; "
+            f"unmount it, or take at least {SAFE_GRACE_SECONDS:.0f} s"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _present(name: str, root: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chronicle import ChangedMeanwhileError, InvalidPathError, QuotaExceededError, Workspace
+from chronicle import ChangedMeanwhileError, InvalidPathError, QuotaExceededError, Workspace, WorkspaceBusyError
 from tests.chronicle_mounts import MountMaker
 from tests.waiting import until
 
@@ -186,3 +186,14 @@ def test_a_put_over_the_quota_is_an_error_and_damages_nothing(maker: MountMaker)
 
 def shell(directory: Path, commands: str) -> None:
     subprocess.run(["sh", "-ec", commands], cwd=directory, check=True, capture_output=True)
+
+
+@pytest.mark.proves("CHR-GC-SAFE")
+def test_a_collection_that_would_not_be_safe_beside_writers_is_refused(maker: MountMaker) -> None:
+    mounted = maker()
+    mounted.workspace.put("a", b"x")
+    with pytest.raises(WorkspaceBusyError, match="unmount"):
+        mounted.workspace.gc(grace_s=0)
+    assert mounted.workspace.gc().kept == 1
+    mounted.unmount()
+    assert mounted.workspace.gc(grace_s=0).kept == 1
