@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from podium.wire import commands, envelope, errors, events, link, rest
+from podium.wire import commands, envelope, errors, events, link, moments, rest
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,6 +28,11 @@ _REST_TYPES: Final[tuple[Any, ...]] = (
     rest.PendingRequest,
     rest.RequestAnswer,
     rest.Agent,
+    moments.Moment,
+    moments.ForkRequest,
+    moments.Forked,
+    moments.RewindRequest,
+    moments.Rewound,
     rest.ConfigView,
     rest.SecretNames,
     rest.Model,
