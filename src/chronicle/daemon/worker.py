@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import socket
 import threading
@@ -25,12 +26,19 @@ DRAIN_SECONDS: Final = 1.0
 
 def work(order: Order, line: socket.socket) -> int:
     """Serves until told to leave, or until the mount is gone. Returns the exit code: 0 when everything is recorded."""
+    _raise_descriptor_limit()
     try:
         worker = Worker(order, line)
     except (ChronicleError, OSError) as error:
         tell(line, Failed(failure_of(error)))
         return 1
     return worker.run()
+
+
+def _raise_descriptor_limit() -> None:
+    """Each file that is open in the mount costs a descriptor here, and so does each content that waits to be recorded."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Worker:
