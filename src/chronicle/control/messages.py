@@ -22,7 +22,9 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
 
 class Barrier(_Request, tag="barrier", frozen=True):
-    """Answers with head once all that happened before is on disk in the history."""
+    """Answers with head once all that happened before is on disk in the history; a timeout when it is not within so many seconds."""
+
+    timeout: float = 30.0
 
 
 class Annotate(_Request, tag="annotate", frozen=True):
@@ -119,7 +121,6 @@ class Mount(_Request, tag="mount", frozen=True):
     passthrough: bool = True
     io_uring: Literal["off", "auto", "on"] = "off"
     allow_other: bool = False
-    quota_bytes: int | None = None
 
 
 class Unmount(_Request, tag="unmount", frozen=True):

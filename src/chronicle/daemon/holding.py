@@ -78,8 +78,8 @@ class Holder:
                 reply.good(self._status())
             case Annotate(turn_id=turn_id):
                 self._later(reply, lambda: self.annotate(turn_id))
-            case Barrier():
-                self._later(reply, self.barrier)
+            case Barrier(timeout=timeout):
+                self._later(reply, lambda: self.barrier(timeout))
             case MakeCheckpoint(label=label, turn_id=turn_id):
                 self._later(reply, lambda: self.checkpoint(label, turn_id))
             case Fork(into=into, at=at):
@@ -118,10 +118,10 @@ class Holder:
         self._front.flush(FLUSH_SECONDS)
         self._writer.recorder.annotate(turn_id)
 
-    def barrier(self) -> int:
-        """Waits until all that happened before is in the history; head."""
-        self._front.flush(FLUSH_SECONDS)
-        return self._writer.recorder.barrier(FLUSH_SECONDS)
+    def barrier(self, timeout: float = FLUSH_SECONDS) -> int:
+        """Waits until all that happened before is in the history; head. Raises TimeoutError."""
+        self._front.flush(timeout)
+        return self._writer.recorder.barrier(timeout)
 
     def replicated(self) -> int:
         """Waits until all that happened before is in the history, and its contents in the remote tier, if there is one; head."""

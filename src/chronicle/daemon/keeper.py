@@ -75,7 +75,6 @@ class Keeper:
             passthrough=request.passthrough,
             io_uring=request.io_uring,
             allow_other=request.allow_other,
-            quota_bytes=request.quota_bytes,
         )
         self._backend, self._why_watch = _backend(request.backend, house.abilities)
         self._state: State = "starting"

@@ -3,8 +3,10 @@
 import hashlib
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -19,6 +21,22 @@ class Note(msgspec.Struct, frozen=True):
 
     workspace: str
     mountpoint: str
+
+
+LEAVING_SECONDS: Final = 10.0
+"""How long the workers of a supervisor that was killed may take to record everything and unmount by themselves."""
+
+_POLL_SECONDS: Final = 0.02
+
+
+def _is_mounted(mountpoint: Path) -> bool:
+    return any(one.mountpoint == mountpoint for one in device.mounts())
+
+
+def _wait_for_leaving(mountpoint: Path) -> None:
+    end = time.monotonic() + LEAVING_SECONDS
+    while _is_mounted(mountpoint) and not device.is_dead(mountpoint) and time.monotonic() < end:
+        time.sleep(_POLL_SECONDS)
 
 
 class Notes:
@@ -40,11 +58,15 @@ class Notes:
         self._path(mountpoint).unlink(missing_ok=True)
 
     def clean_up(self) -> None:
-        """Takes away the dead mounts that a supervisor which was killed left, and the notes of all of them."""
+        """Takes away the mounts that a supervisor which was killed left, and the notes of all of them.
+
+        Its workers, if they live, unmount by themselves; that is waited for.
+        """
         for path, note in list(self._all()):
             mountpoint = Path(note.mountpoint)
+            _wait_for_leaving(mountpoint)
             try:
-                if device.is_dead(mountpoint):
+                if device.is_dead(mountpoint) or _is_mounted(mountpoint):
                     device.unmount(mountpoint, lazy=True)
                     _log.info("a dead mount was taken away", extra={"mountpoint": note.mountpoint})
             except ChronicleError as error:

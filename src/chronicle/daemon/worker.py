@@ -25,7 +25,7 @@ DRAIN_SECONDS: Final = 1.0
 
 
 def work(order: Order, line: socket.socket) -> int:
-    """Serves until told to leave, or until the mount is gone. Returns the exit code: 0 when everything is recorded."""
+    """Serves until told to leave, or until the mount is gone. Returns the exit code: 0 when it ended in order."""
     _raise_descriptor_limit()
     try:
         worker = Worker(order, line)
@@ -106,9 +106,10 @@ class Worker:
             self._writer.compared = False  # whoever kept the mount in use may have written until this moment
         try:
             self._writer.end()
-        except ChronicleError:
-            _log.exception("the workspace does not end in order; the next start makes up for it")
-            return 1
+        except ChronicleError as error:
+            _log.exception("not everything is recorded; the journal keeps it for the next start")
+            tell(self._line, Ended(f"not everything is recorded, the next mount goes on: {error}"))
+            return 0
         tell(self._line, Ended(self._front.lazy))
         return 0
 

@@ -43,7 +43,9 @@ def find(path: Path | str) -> Place:
             within = b"" if absolute == directory else os.fsencode(absolute.relative_to(directory))
             return Place(root, within)
         if Layout(directory).exists():
-            return Place(directory, b"")
+            tree = Layout(directory).tree
+            inside = absolute != tree and absolute.is_relative_to(tree)
+            return Place(directory, os.fsencode(absolute.relative_to(tree)) if inside else b"")
     raise WorkspaceNotFoundError(str(absolute))
 
 

@@ -21,6 +21,9 @@ from chronicle.workspace.writer import Writer
 REPLACED_SECONDS: Final = 10.0
 """How long to look for who serves a mounted workspace while nobody answers: a process that died is replaced within a second."""
 
+ANSWER_SECONDS: Final = 2.0
+"""How much longer an answer may take than what it is about, so that who waits hears the reason."""
+
 _PAUSE_SECONDS: Final = 0.01
 
 T = TypeVar("T")
@@ -51,7 +54,9 @@ class Writing:
         def nothing_pending(writer: Writer) -> int:
             return here.barrier(writer, timeout)
 
-        return self._do(lambda number: messages.Barrier(number), int, nothing_pending, timeout=timeout)
+        return self._do(
+            lambda number: messages.Barrier(number, timeout), int, nothing_pending, timeout=timeout + ANSWER_SECONDS
+        )
 
     def put(self, path: bytes, content: bytes | Path | None, mode: int | None, if_hash: str | None) -> int:
         """See `Workspace.put`."""

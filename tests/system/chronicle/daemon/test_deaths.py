@@ -222,3 +222,27 @@ def test_a_worker_that_can_not_begin_is_told_to_who_asked_and_leaves_no_mount(
         journal.rmdir()
         maker.process.daemon.mount(workspace.root, tmp_path / "point")
         maker.process.daemon.unmount(workspace.root)
+
+
+@pytest.mark.proves("CHR-DEAD-MOUNTS")
+def test_the_next_supervisor_waits_for_workers_that_are_still_leaving(tmp_path: Path) -> None:
+    needs_fuse()
+    process = DaemonProcess.start(tmp_path / "daemon")
+    with Workspace.create(tmp_path / "ws") as workspace:
+        point = tmp_path / "point"
+        point.mkdir()
+        worker = process.daemon.mount(workspace.root, point).pid
+        (point / "file").write_text("x")
+        with open(point / "file") as held:
+            process.daemon.close()
+            os.kill(process.pid, signal.SIGKILL)
+            process.stop()
+            held.read()
+            again = DaemonProcess.start(tmp_path / "daemon")
+        try:
+            assert point not in {one.mountpoint for one in mounts()}
+            again.daemon.mount(workspace.root, point)
+            assert (point / "file").read_text() == "x"
+        finally:
+            again.stop()
+            _reap(worker)
