@@ -32,6 +32,9 @@ T = TypeVar("T")
 BARRIER_SECONDS: Final = 30.0
 """How long recording what was written may take."""
 
+UNMOUNT_BARRIER_SECONDS: Final = 5.0
+"""How long followers wait for the last changes before an unmount, which records everything in any case."""
+
 RESTORE_SECONDS: Final = 600.0
 """How long a restore may take: it writes what differs, which can be a whole tree."""
 
@@ -91,17 +94,18 @@ class VersionedWorkspaces:
         return self._stores.exists(agent_id)
 
     def head_iteration(self, agent_id: str) -> int:
-        """Newest iteration known here; of an agent nobody asked of yet it is read once."""
+        """Newest iteration: heard of while it is mounted, else read (well below a millisecond once its library is open)."""
         presence = self._presence(agent_id)
-        if presence.head is None:
-            if not self.exists(agent_id):
-                return 0
-            try:
-                with self._shelf.borrow(agent_id, self._places.store(agent_id)) as library:
-                    presence.head = library.head
-            except ChronicleError as error:
-                _log.warning("head_unknown", extra={"agent_id": agent_id, "error": str(error)})
-        return presence.head or 0
+        if presence.mounted and presence.head is not None:
+            return presence.head
+        if not self.exists(agent_id):
+            return 0
+        try:
+            with self._shelf.borrow(agent_id, self._places.store(agent_id)) as library:
+                return library.head
+        except ChronicleError as error:
+            _log.warning("head_unknown", extra={"agent_id": agent_id, "error": str(error)})
+            return presence.head or 0
 
     # ── start and end ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -217,6 +221,8 @@ class VersionedWorkspaces:
         _unlinger(presence)
         if not presence.mounted:
             return
+        with contextlib.suppress(PodiumError, ChronicleError):  # so that followers are told all there is
+            await presence.hear(await presence.ask(Barrier, int, UNMOUNT_BARRIER_SECONDS))
         presence.mounted = False
         presence.unlink()
         try:
@@ -278,8 +284,7 @@ class VersionedWorkspaces:
                 finally:
                     library.annotate(None)
 
-            presence.head = await self._here(agent_id, offline)
-            return presence.head
+            return await self._here(agent_id, offline)
         raw = os.fsencode(path or "")
         before = presence.turn_id
         with _problems():
@@ -353,7 +358,8 @@ def _problems() -> Iterator[None]:
         problem = workspace_problem(error)
         if problem is None:
             problem = unavailable("the host refuses to keep the workspace now")
-        _log.warning("workspace_refused", extra={"code": problem.code.value, "error": str(error)})
+        if problem.mapping.status >= 500:
+            _log.warning("workspace_refused", extra={"code": problem.code.value, "error": str(error)})
         raise problem from error
 
 
