@@ -138,7 +138,7 @@ def measure(files: int, iterations: int) -> list[Row]:
             rows.append(Row(name, f"{median(seconds) * 1000:.2f} ms", AIMS.get(name, "")))
         started = time.perf_counter()
         workspace = Workspace.open(root)
-        damage = workspace.fsck()
+        damage = list(workspace.fsck())
         rows.append(Row("fsck", f"{time.perf_counter() - started:.1f} s", note=f"{len(damage)} findings"))
         workspace.close()
     return rows

@@ -94,6 +94,29 @@ def _tail(descriptor: int) -> object:
     return os.lseek(descriptor, 0, os.SEEK_DATA) >= 0, os.lseek(descriptor, 0, os.SEEK_END)
 
 
+def _synced(descriptor: int) -> object:
+    written = os.write(descriptor, b"s")
+    os.fsync(descriptor)
+    os.fdatasync(descriptor)
+    return written
+
+
+def _times_set(path: bytes) -> object:
+    os.utime(path, ns=(1_500_000_001, 1_600_000_002))
+    return os.stat(path).st_mtime_ns
+
+
+def _link_times_set(path: bytes) -> object:
+    os.utime(path, ns=(7, 8), follow_symlinks=False)
+    return os.lstat(path).st_mtime_ns
+
+
+def _entered(path: bytes) -> object:
+    os.chdir(path)
+    os.chdir(b"/")
+    return "entered"
+
+
 ONE_PATH: dict[str, Call] = {
     "lstat": _attributes,
     "stat": lambda path: stat.S_IFMT(os.stat(path).st_mode),
@@ -118,9 +141,7 @@ ONE_PATH: dict[str, Call] = {
     "nameless file": _opened(
         os.O_RDWR | os.O_TMPFILE, lambda descriptor: (os.write(descriptor, b"x"), os.fstat(descriptor).st_nlink)
     ),
-    "sync": _opened(
-        os.O_RDWR, lambda descriptor: (os.write(descriptor, b"s"), os.fsync(descriptor), os.fdatasync(descriptor))
-    ),
+    "sync": _opened(os.O_RDWR, _synced),
     "lock": _opened(os.O_RDWR, _locked),
     "make sparse": _opened(os.O_RDWR, _tail),
     "allocate": _opened(os.O_RDWR, _allocated(0, 0, 9_000)),
@@ -143,13 +164,11 @@ ONE_PATH: dict[str, Call] = {
     "chown away": lambda path: os.chown(path, 64_003, -1),
     "chgrp away": lambda path: os.chown(path, -1, 64_003),
     "touch": lambda path: os.utime(path),
-    "set times": lambda path: (os.utime(path, ns=(1_500_000_001, 1_600_000_002)), os.stat(path).st_mtime_ns)[1],
-    "set a link's times": lambda path: (os.utime(path, ns=(7, 8), follow_symlinks=False), os.lstat(path).st_mtime_ns)[
-        1
-    ],
+    "set times": _times_set,
+    "set a link's times": _link_times_set,
     "xattr": _extended,
     "statvfs": lambda path: os.statvfs(path).f_namemax,
-    "chdir": lambda path: (os.chdir(path), os.chdir(b"/"))[0],
+    "chdir": _entered,
 }
 
 TWO_PATHS: dict[str, PairCall] = {

@@ -175,7 +175,9 @@ class Author:
         return self._lots.randbytes(min(size, 32)) * (size // 32 + 1)
 
     def _present(self) -> tuple[list[bytes], list[bytes], list[bytes]]:
-        directories, files, others = [b""], [], []
+        directories: list[bytes] = [b""]
+        files: list[bytes] = []
+        others: list[bytes] = []
         for parent, names, leaves in os.walk(self._root):
             names.sort()
             for name in (*names, *sorted(leaves)):

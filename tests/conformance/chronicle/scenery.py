@@ -56,8 +56,26 @@ def _linked(path: bytes) -> None:
     os.link(path, path + b".twin")
 
 
-def _running(path: bytes) -> None:
-    _file(path, 0o4755)
+def _link_to_file(path: bytes) -> None:
+    _file(path + b".target")
+    os.symlink(b"name.target", path)
+
+
+def _link_to_directory(path: bytes) -> None:
+    _full_directory(path + b".target")
+    os.symlink(b"name.target", path)
+
+
+def _below(mode: int, file_mode: int = 0o644) -> Callable[[bytes], None]:
+    """A file in a directory that has this mode afterwards."""
+
+    def make(path: bytes) -> None:
+        directory = os.path.dirname(path)
+        _directory(directory)
+        _file(path, file_mode)
+        os.chmod(directory, mode)
+
+    return make
 
 
 STATES: dict[str, tuple[bytes, Callable[[bytes], None] | None]] = {
@@ -73,11 +91,8 @@ STATES: dict[str, tuple[bytes, Callable[[bytes], None] | None]] = {
     "sealed directory": (b"name", _sealed_directory),
     "sticky directory": (b"name", lambda path: _directory(path, 0o1777)),
     "set-gid directory": (b"name", lambda path: _directory(path, 0o2775)),
-    "link to a file": (b"name", lambda path: (_file(path + b".target"), os.symlink(b"name.target", path))[-1]),
-    "link to a directory": (
-        b"name",
-        lambda path: (_full_directory(path + b".target"), os.symlink(b"name.target", path))[-1],
-    ),
+    "link to a file": (b"name", _link_to_file),
+    "link to a directory": (b"name", _link_to_directory),
     "dangling link": (b"name", lambda path: os.symlink(b"nowhere", path)),
     "link to itself": (b"name", lambda path: os.symlink(b"name", path)),
     "fifo": (b"name", lambda path: os.mkfifo(path, 0o644)),
@@ -93,18 +108,9 @@ STATES: dict[str, tuple[bytes, Callable[[bytes], None] | None]] = {
     "dot": (b".", None),
     "dot dot": (b"sub/..", lambda path: _directory(os.path.dirname(path))),
     "empty": (b"", None),
-    "unsearchable": (
-        b"dark/name",
-        lambda path: (_directory(os.path.dirname(path)), _file(path), os.chmod(os.path.dirname(path), 0o600))[-1],
-    ),
-    "unwritable": (
-        b"fixed/name",
-        lambda path: (_directory(os.path.dirname(path)), _file(path), os.chmod(os.path.dirname(path), 0o555))[-1],
-    ),
-    "foreign in sticky": (
-        b"common/name",
-        lambda path: (_directory(os.path.dirname(path), 0o1777), _file(path, 0o666))[-1],
-    ),
+    "unsearchable": (b"dark/name", _below(0o600)),
+    "unwritable": (b"fixed/name", _below(0o555)),
+    "foreign in sticky": (b"common/name", _below(0o1777, 0o666)),
 }
 """By name: the path handed to the call (relative to the scene), and what makes it."""
 

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -97,7 +97,7 @@ def _opened_up(_function: object, path: str, _error: object) -> None:
 
 
 def differences(
-    plain: Path, mounted: Path, combinations: list[tuple[str, ...]], call: Call | PairCall, user: int
+    plain: Path, mounted: Path, combinations: Sequence[tuple[str, ...]], call: Call | PairCall, user: int
 ) -> list[str]:
     """Where the mount answered or left behind something else than the plain directory did, one line each."""
     found = []

@@ -144,6 +144,10 @@ class Hollow:
             os.setxattr(file.fileno(), "user.chronicle.hollow", b"")
         os.removexattr(place, "user.chronicle.hollow")
 
+    def empty(self, path: bytes) -> None:
+        os.truncate(self._place(path), 0)
+        os.removexattr(self._place(path), "user.chronicle.hollow")
+
     def fill(self, path: bytes) -> None:
         if path.endswith(b"gone"):
             raise ValueError("it can't be had")

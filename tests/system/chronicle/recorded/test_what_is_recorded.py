@@ -41,6 +41,16 @@ def _append(path: Path) -> None:
         file.write("more")
 
 
+def _remove_deep(directory: Path) -> None:
+    (directory / "sub/deep/leaf").unlink()
+    (directory / "sub/deep").rmdir()
+
+
+def _build(directory: Path) -> None:
+    (directory / "build").mkdir()
+    (directory / "build" / "out.o").write_text("o")
+
+
 WHAT_HAPPENS: dict[str, tuple[Callable[[Path], object], list[tuple[str, ...]]]] = {
     "a new file": (lambda d: (d / "new").write_text("x"), [("create", "new")]),
     "an empty new file": (lambda d: (d / "new").touch(), [("create", "new")]),
@@ -56,7 +66,7 @@ WHAT_HAPPENS: dict[str, tuple[Callable[[Path], object], list[tuple[str, ...]]]] 
     "exchanging": (_exchange, [("exchange", "other", "file"), ("exchange", "file", "other")]),
     "a directory": (lambda d: (d / "new").mkdir(), [("mkdir", "new")]),
     "removing a directory": (
-        lambda d: ((d / "sub/deep/leaf").unlink(), (d / "sub/deep").rmdir()),
+        lambda d: _remove_deep(d),
         [("delete", "sub/deep/leaf"), ("delete", "sub/deep")],
     ),
     "a symbolic link": (lambda d: (d / "new").symlink_to("file"), [("symlink", "new")]),
@@ -66,7 +76,7 @@ WHAT_HAPPENS: dict[str, tuple[Callable[[Path], object], list[tuple[str, ...]]]] 
     "the same permissions": (lambda d: (d / "file").chmod(0o644), []),
     "times": (lambda d: os.utime(d / "file", ns=(1, 1)), []),
     "an extended attribute": (lambda d: os.setxattr(d / "file", "user.a", b"1"), [("xattr", "file")]),
-    "an excluded file": (lambda d: (d / "build").mkdir() or (d / "build" / "out.o").write_text("o"), []),
+    "an excluded file": (lambda d: _build(d), []),
     "a file that leaves an excluded place": (
         lambda d: ((d / "x.o").write_text("o"), (d / "x.o").rename(d / "kept")),
         [("create", "kept")],

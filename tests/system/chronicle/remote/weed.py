@@ -3,12 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from chronicle.model.errors import StorageError
 from chronicle.store.pool import S3Remote, S3Settings
-from tests.waiting import free_port
+from tests.waiting import free_port, until
 
 ACCESS_KEY, SECRET_KEY = "test-access", "test-secret-of-some-length"
 READY_SECONDS = 30.0
@@ -77,16 +76,14 @@ class Weed:
                 stdout=log,
                 stderr=log,
             )
-        end = time.monotonic() + READY_SECONDS
         remote = S3Remote(self.settings("ready/"))
-        while True:
-            try:
-                remote.put_if_absent(bytes(32), b"\x00ready")
-                return
-            except StorageError as error:
-                if self._process.poll() is not None or time.monotonic() > end:
-                    raise TimeoutError(f"the S3 server is not ready: {error}") from error
-                time.sleep(0.05)
+        until(
+            lambda: self._process is None or self._process.poll() is not None or _takes(remote),
+            READY_SECONDS,
+            "the S3 server",
+        )
+        if self._process is None or self._process.poll() is not None:
+            raise TimeoutError("the S3 server ended at once")
 
     def stop(self) -> None:
         """Ends it; what it stored stays in its directory."""
@@ -95,3 +92,11 @@ class Weed:
         self._process.kill()  # asked to end, it takes five seconds to say goodbye to its own parts
         self._process.wait()
         self._process = None
+
+
+def _takes(remote: S3Remote) -> bool:
+    try:
+        remote.put_if_absent(bytes(32), b"\x00ready")
+    except StorageError:
+        return False
+    return True

@@ -41,3 +41,13 @@ def test_what_the_package_exports_is_there() -> None:
         assert getattr(chronicle, name) is not None
     with pytest.raises(AttributeError):
         _ = chronicle.nothing_of_the_kind
+
+
+def test_the_public_names_are_these() -> None:
+    assert chronicle.__all__ == [
+        "ChangedMeanwhileError", "Checkpoint", "CheckpointNotFoundError", "ChronicleError", "Daemon", "DaemonProcess",
+        "DamagedError", "Difference", "Entry", "FileNotFoundInHistoryError", "Finding", "InvalidInputError",
+        "InvalidPathError", "Iteration", "IterationNotFoundError", "NotFoundError", "NotSupportedError",
+        "QuotaExceededError", "Restored", "Retention", "Settings", "Status", "StorageError", "Version",
+        "VersionDroppedError", "Watch", "Workspace", "WorkspaceBusyError", "WorkspaceNotFoundError",
+    ]  # fmt: skip

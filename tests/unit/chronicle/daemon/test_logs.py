@@ -26,7 +26,7 @@ def test_a_fact_can_not_forge_a_line() -> None:
 
 
 def test_as_json_it_is_an_object() -> None:
-    said = json.loads(_Lines(as_json=True).format(record("mounted", mountpoint="/a")))
+    said: dict[str, str] = json.loads(_Lines(as_json=True).format(record("mounted", mountpoint="/a")))
     assert (said["message"], said["mountpoint"], said["level"]) == ("mounted", "/a", "info")
 
 
