@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from podium.coordinator.adapters.store import validate_directory
 from tests.system.api import Answer, Caller
@@ -73,6 +74,7 @@ async def seen(caller: Caller, instance_id: str) -> tuple[str, str, str]:
     return str(state), "+".join(kinds), messages[-1]["text"].partition(": ")[2][:6]
 
 
+@pytest.mark.proves("CHR-AGENT-REWIND")
 async def test_a_rewind_cut_off_by_a_kill_is_done_wholly_or_not_at_all(tmp_path: Path) -> None:
     print(f"seed {SEED}")
     lots = random.Random(SEED)
@@ -97,6 +99,7 @@ async def test_a_rewind_cut_off_by_a_kill_is_done_wholly_or_not_at_all(tmp_path:
         assert validate_directory(caller.daemons.data / "agents" / agent_id) == []
 
 
+@pytest.mark.proves("CHR-AGENT-FORK")
 async def test_a_fork_cut_off_by_a_kill_is_there_wholly_or_not_at_all(tmp_path: Path) -> None:
     print(f"seed {SEED}")
     lots = random.Random(SEED)

@@ -4,10 +4,13 @@ import asyncio
 from typing import Any
 from unittest.mock import ANY
 
+import pytest
+
 from tests.system.api import Caller
 from tests.system.moments.writers import fork, items, said
 
 
+@pytest.mark.proves("CHR-AGENT-FORK")
 async def test_a_fork_has_state_conversation_and_files_of_its_moment_and_goes_its_own_way(
     caller: Caller, writer: dict[str, Any]
 ) -> None:
@@ -74,6 +77,7 @@ async def test_another_tenants_agent_is_not_there(caller: Caller, writer: dict[s
         assert answer.code == "agent_not_found", path
 
 
+@pytest.mark.proves("CHR-AGENT-FORK")
 async def test_sleeping_stopped_and_busy_agents_are_forked_alike_and_not_disturbed(
     caller: Caller, writer: dict[str, Any]
 ) -> None:

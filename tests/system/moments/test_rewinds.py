@@ -3,10 +3,13 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.system.api import Caller
 from tests.system.moments.writers import items, rewind, said
 
 
+@pytest.mark.proves("CHR-AGENT-REWIND")
 async def test_a_turns_damage_is_undone_wholly_and_can_be_redone(caller: Caller, writer: dict[str, Any]) -> None:
     instance_id, agent_id = writer["instance_id"], writer["agent_id"]
     make = "sh mkdir -p src/deep; printf a > src/a; printf b > src/deep/b; ln -s a src/link; chmod 700 src/a; git init -q ."
@@ -25,6 +28,7 @@ async def test_a_turns_damage_is_undone_wholly_and_can_be_redone(caller: Caller,
     assert (await said(caller, instance_id, "read"))[0].partition(": ")[2] == broken.partition(": ")[2]
 
 
+@pytest.mark.proves("CHR-AGENT-REWIND")
 async def test_what_the_agent_and_its_clients_see_ends_at_the_moment(caller: Caller, writer: dict[str, Any]) -> None:
     instance_id, agent_id = writer["instance_id"], writer["agent_id"]
     _, one = await said(caller, instance_id, "one")

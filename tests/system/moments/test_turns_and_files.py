@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.system.api import Caller
 from tests.system.moments.writers import items, said
 
@@ -11,6 +13,7 @@ async def changes(caller: Caller, instance_id: str) -> list[dict[str, Any]]:
     return [event for event in await items(caller, instance_id, "events") if event["messageType"] == "file.changed"]
 
 
+@pytest.mark.proves("CHR-AGENT-CHANGES", "CHR-AGENT-TURNS")
 async def test_every_change_of_a_turn_is_told_before_its_checkpoint(caller: Caller, writer: dict[str, Any]) -> None:
     async with caller.connect(writer["instance_id"]) as stream:
         await stream.turn("sh printf 1 > a; mkdir d; mv a d/b; printf 22 > d/b; rm d/b")
@@ -29,6 +32,7 @@ async def test_every_change_of_a_turn_is_told_before_its_checkpoint(caller: Call
     assert checkpoint["content"]["iteration"] == numbers[-1]
 
 
+@pytest.mark.proves("CHR-AGENT-TURNS")
 async def test_the_history_knows_the_turn_of_every_version(caller: Caller, writer: dict[str, Any]) -> None:
     instance_id = writer["instance_id"]
     turns = [(await said(caller, instance_id, f"sh printf {n} > a"))[1] for n in range(4)]
@@ -60,6 +64,7 @@ async def test_what_an_agent_leaves_running_is_told_as_nobodys(caller: Caller, w
     assert (await changes(caller, instance_id))[-1]["turnId"] == ""
 
 
+@pytest.mark.proves("CHR-AGENT-SELF")
 async def test_agents_name_moments_see_versions_and_take_back(caller: Caller, writer: dict[str, Any]) -> None:
     instance_id = writer["instance_id"]
     await said(caller, instance_id, "sh printf one > a; printf b > b")
