@@ -31,6 +31,11 @@ LEAVE_SECONDS: Final = 5.0
 RECORD_SECONDS: Final = 30.0
 """How long recording what is noted may take before the mount is taken away."""
 
+COMPARE_SECONDS: Final = 0.3
+"""How long a mount waits, after an unclean end, for the comparison of tree and head; that of a larger tree goes on beside serving,
+so that a mount whose process died is back within a second.
+"""
+
 _LEAVE_POLL_SECONDS: Final = 0.02
 
 
@@ -84,7 +89,7 @@ class FuseFront:
         self.lazy: str | None = None
         self.served = threading.Event()
         trees.move_home(writer.layout)
-        writer.compare()
+        writer.compare(COMPARE_SECONDS)
         self._magic = Magic(writer.history, writer.pool, writer.layout.root)
         self._session = Session(
             writer.layout,

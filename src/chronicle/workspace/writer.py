@@ -1,5 +1,6 @@
 """Being the one who writes a workspace: the lock, the history opened for writing, the recorder, the working tree."""
 
+import contextlib
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -67,13 +68,20 @@ class Writer:
             raise
         return writer
 
-    def compare(self) -> None:
-        """Has what differs between tree and head recorded, before what is noted from now on."""
+    def compare(self, patience: float = 0.0) -> None:
+        """Has what differs between tree and head recorded, before what is noted from now on; waits for that `patience` seconds.
+
+        Whoever begins to serve before it is done risks that a version nobody noted is written over; nothing else: what comes is
+        noted behind the comparison.
+        """
         if not self.compared:
             # In order with what is noted, so that it can be done while the tree is served, too: what the comparison sees too early
             # is recorded then, and its own note changes nothing when its turn comes.
             self.recorder.rescan(b"")
             self.compared = True
+            if patience:
+                with contextlib.suppress(TimeoutError):
+                    self.recorder.barrier(patience)
 
     def end(self) -> None:
         """Records everything, says that it ended cleanly when it did, and lets go of the lock."""
