@@ -54,9 +54,10 @@ def api_path(*parts: str, query: Mapping[str, Any] | None = None) -> str:
 
 
 def file_path(path: str) -> str:
-    """A workspace path as part of a URL: slashes stay, except where the rest would be read as a route of its own."""
+    """A workspace path as part of a URL: slashes stay, except where the rest would be read as a route of its own, or be shortened
+    on the way (`..`), so that the server sees what was asked for."""
     parts = path.split("/")
-    reserved = parts[-1] == "history" or (len(parts) > 1 and parts[-2] == "at" and parts[-1].isdigit())
+    reserved = ".." in parts or parts[-1] == "history" or (len(parts) > 1 and parts[-2] == "at" and parts[-1].isdigit())
     return quote(path, safe="" if reserved else "/")
 
 
