@@ -4,13 +4,14 @@ import logging
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from chronicle.layout import Layout
+from chronicle.layout import Layout, Settings
 from chronicle.model.errors import IterationNotFoundError, WorkspaceNotFoundError
 from chronicle.workspace import forking
 from chronicle.workspace.library import Workspace
@@ -104,16 +105,17 @@ class Stores:
             self._clear(agent_id)
         self._begin(agent_id)
         tenant = self._tenant_of(agent_id) if self._pooled else None
-        workspace = Workspace.create(
-            store,
-            pool=self._places.pool(tenant) if tenant is not None else None,
+        pool = str(self._places.pool(tenant)) if tenant is not None else "pool"
+        settings = Settings(
+            workspace_id=f"{agent_id}-{secrets.token_hex(4)}",
+            pool=pool,
             exclude=tuple(manifest.exclude),
             quota_bytes=manifest.limits.disk,
-            workspace_id=f"{agent_id}-{secrets.token_hex(4)}",
+            created_at=time.time_ns() // 1_000_000,
         )
-        with workspace:
-            _fill(Layout(store), mountpoint, template_of(deployment), owner)
-            if not clean_mark(Layout(store)).exists():
+        forking.make(store, settings)
+        if _fill(Layout(store), mountpoint, template_of(deployment), owner):
+            with Workspace.open(store) as workspace:
                 workspace.barrier()
         self._places.beginning(agent_id).unlink()
 
@@ -125,8 +127,9 @@ class Stores:
             shutil.rmtree(self._places.store(agent_id), ignore_errors=True)
 
 
-def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner | None) -> None:
-    """The first files: those of a plain directory that was there before there were versions, else those of the template."""
+def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner | None) -> bool:
+    """The first files: those of a plain directory that was there before there were versions, else those of the template.
+    Whether there are any, which are then not in the history yet."""
     layout.tree.chmod(MODE)
     if mountpoint.is_dir() and any(mountpoint.iterdir()):
         os.rename(mountpoint, layout.tree)
@@ -138,10 +141,11 @@ def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner 
     else:
         if owner is not None:
             os.chown(layout.tree, *owner)
-        return
+        return False
     if owner is not None:
         give(layout.tree, owner)
     clean_mark(layout).unlink()  # the tree is ahead of the history: whoever writes next records what differs
+    return True
 
 
 def _adjust(layout: Layout, manifest: Manifest) -> None:
