@@ -7,10 +7,10 @@ UV_VERSION := 0.13.8
 STAMP := $(VENV)/.set-up
 WORKERS ?= 2
 
-.PHONY: help setup demo check lint test bench docs soak clean
+.PHONY: help setup demo check lint test bench bench-chronicle docs soak clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
 setup: $(STAMP) ## makes .venv with .venv/bin/podium
 
@@ -38,6 +38,13 @@ soak: setup ## the crash proofs, many times over
 bench: setup ## all benchmarks, with peers where they can be installed
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m compileall -q src
 	@$(PY) -m benchmarks
+	@$(MAKE) --no-print-directory bench-chronicle
+
+bench-chronicle: setup ## the versioned workspace against the host's file system, other engines and others' file systems
+	@$(PY) -m benchmarks.chronicle.filesystem --rounds 5 --only "chronicle,without history,without passthrough,io_uring"
+	@$(PY) -m benchmarks.chronicle.filesystem --rounds 3 --only "overlayfs,bindfs,pyfuse3,mfusepy"
+	@$(PY) -m benchmarks.chronicle.mounting
+	@$(PY) -m benchmarks.chronicle.scale
 
 docs: setup ## checks the docs: links, generated pages, every command
 	@$(PY) tools/check_docs.py
