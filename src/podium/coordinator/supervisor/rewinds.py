@@ -13,6 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from podium.coordinator.adapters.store import Moment, MomentRow
+from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.turns import Ending
 from podium.coordinator.supervisor import moments
 from podium.coordinator.supervisor.instance import Instance
@@ -21,6 +22,7 @@ from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import AgentRewound
 from podium.wire.limits import CANCEL_GRACE_SECONDS
 from podium.wire.moments import MomentRef, Rewound
+from podium.wire.status import InstanceStatus
 
 if TYPE_CHECKING:
     from podium.coordinator.supervisor.supervisor import Supervisor
@@ -72,7 +74,7 @@ class Rewinds:
         try:
             if cancel:
                 await self._cancel_all(instance)
-            await instance.life.stop("restart")
+            await self._end_process(instance)
             before = await moments.newest_iteration(instance)
             fault("rewind.stopped")
             self._check_alive(instance)
@@ -86,6 +88,15 @@ class Rewinds:
             return rewound
         finally:
             self._go_on(instance, awake=was_awake)
+
+    @staticmethod
+    async def _end_process(instance: Instance) -> None:
+        """Ends the process, and one that is only just being started as well: it may be what the agent is taken back from."""
+        await instance.life.stop("restart")
+        if instance.status is not InstanceStatus.ASLEEP and allows(instance.status, Change.HOST_LOST):
+            with instance.step() as step:
+                instance.turns.process_lost(step)
+                instance.change(step, Change.HOST_LOST)
 
     def finish(self, instance: Instance) -> None:
         """The coordinator died before the files were back: they are taken back now, and then the instance goes on."""

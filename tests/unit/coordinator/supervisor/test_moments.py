@@ -413,6 +413,24 @@ async def test_sleeping_agents_are_taken_back_without_being_woken(house: House) 
     assert len(house.host.started) == 1
 
 
+async def test_an_agent_that_does_not_come_up_is_taken_back_to_where_it_did(house: House) -> None:
+    instance = await house.create()
+    first = await turn(instance, "a=1")
+    await turn(instance, "a=2")
+    instance.life.sleep()
+    await until(lambda: not instance.life.busy)
+    writer, house.host.play = house.host.play, lambda agent, frame: None
+    instance.life.wake()
+    await until(lambda: len(house.host.started) == 2)
+    rewinding = asyncio.gather(house.supervisor.rewinds.rewind("agent", first, cancel=False, tenant_id="default"))
+    await until(lambda: instance.status is InstanceStatus.ASLEEP)
+    house.host.play = writer
+    await rewinding
+    await turn(instance, "c=1")
+    assert files_of(house, "agent") == {"a": b"1", "c": b"1"}
+    assert said(instance) == ["a=1", "did a=1", "c=1", "did c=1"]
+
+
 async def test_agents_without_an_instance_and_unknown_moments_are_told(house: House) -> None:
     instance = await house.create()
     first = await turn(instance, "a=1")
