@@ -8,6 +8,7 @@ import pytest
 
 from chronicle.model.errors import IterationNotFoundError, WorkspaceNotFoundError
 from chronicle.model.iterations import Iteration
+from chronicle.workspace.library import Workspace
 from podium.coordinator.adapters.workspaces import VersionedSettings, VersionedWorkspaces, Whose
 from podium.coordinator.domain.ports import PreparedDeployment, Workspaces, WorkspacesUnavailableError
 from podium.wire.errors import ErrorCode, PodiumError
@@ -172,6 +173,28 @@ async def test_a_making_that_was_cut_off_is_made_anew(kind: str, tmp_path: Path,
         assert not workspaces.exists("one")
         path = await workspaces.open("one", deployment({"whole": "whole"}), owner=None)
         assert sorted(entry.name for entry in path.iterdir() if entry.name != ".chronicle") == ["whole"]
+
+
+@pytest.mark.parametrize("kind", ["watch", "fuse"], indirect=True)
+async def test_a_data_directory_can_be_moved(kind: str, tmp_path: Path, deployment: Make) -> None:
+    async with started(kind, tmp_path / "data") as workspaces:
+        path = await workspaces.open("one", deployment(), owner=None)
+        (path / "f").write_text("kept")
+        await workspaces.barrier("one")
+        await workspaces.fork("one", None, "two")
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    async with started(kind, tmp_path / "elsewhere") as workspaces:
+        for agent_id in ("one", "two"):
+            path = await workspaces.open(agent_id, deployment(), owner=None)
+            assert path.is_relative_to(tmp_path / "elsewhere")
+            assert (path / "f").read_text() == "kept"
+            with workspaces.library(agent_id) as library:
+                assert library.read("f") == b"kept"
+    assert not (tmp_path / "data").exists()
+    with Workspace.open(tmp_path / "elsewhere" / "agents" / "one" / "chronicle") as workspace:
+        workspace.gc(grace_s=0)
+        assert workspace.read("f") == b"kept"
+        assert list(workspace.fsck()) == []
 
 
 @pytest.mark.parametrize("kind", ["watch", "fuse"], indirect=True)

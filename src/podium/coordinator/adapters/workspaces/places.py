@@ -5,6 +5,7 @@ agents/{agent_id}/workspace     where the agent sees its files: the mount point
 agents/{agent_id}/chronicle/    the workspace's own directory (the layout is Chronicle's)
 agents/{agent_id}/.beginning    while a new one is being made: what is there is made anew
 chronicle/pools/{tenant}/       contents, stored once for all agents of a tenant
+chronicle/where                 the path of the data directory when it was last used
 chronicle/daemon/               the supervisor's socket and notes
 chronicle/trial/                a workspace that is mounted for a moment at start, to see what the host can do
 ```
@@ -26,6 +27,7 @@ class Places:
         self.data = data.resolve()
         self.agents = self.data / "agents"
         self.daemon = self.data / "chronicle" / "daemon"
+        self.where = self.data / "chronicle" / "where"
         self.trial = self.data / "chronicle" / "trial"
 
     def agent(self, agent_id: str) -> Path:

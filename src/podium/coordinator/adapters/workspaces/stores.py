@@ -12,12 +12,13 @@ from typing import Final
 import msgspec
 
 from chronicle.layout import Layout, Settings
-from chronicle.model.errors import IterationNotFoundError, WorkspaceNotFoundError
+from chronicle.model.errors import ChronicleError, IterationNotFoundError, WorkspaceNotFoundError
 from chronicle.workspace import forking
 from chronicle.workspace.library import Workspace
 from chronicle.workspace.marks import Lock, clean_mark
+from chronicle.workspace.tiers import open_pool
 from chronicle.workspace.writing import Writing
-from podium.coordinator.adapters.workspaces.places import Places
+from podium.coordinator.adapters.workspaces.places import STORE_NAME, Places
 from podium.coordinator.adapters.workspaces.templates import copy_template, give, template_of
 from podium.coordinator.domain.ports import PreparedDeployment
 from podium.wire.manifest import Manifest
@@ -67,7 +68,10 @@ class Stores:
             forking.fork(source, settings, store, None, lambda history: writing.fork(history, iteration), owner)
         finally:
             writing.close()
-        Layout(store).tree.chmod(MODE)
+        layout = Layout(store)
+        layout.tree.chmod(MODE)
+        made = layout.read_settings()
+        layout.write_settings(msgspec.structs.replace(made, pool=os.path.relpath(layout.pool(made), store)))
         self._places.beginning(agent_id).unlink()
 
     def check_moment(self, agent_id: str, iteration: int | None) -> None:
@@ -89,6 +93,27 @@ class Stores:
         shutil.rmtree(self._places.mountpoint(agent_id), ignore_errors=True)
         self._places.beginning(agent_id).unlink(missing_ok=True)
 
+    def moved_in(self) -> int:
+        """Tells the pools where their workspaces are, when the data directory has been moved or copied since the last start: a
+        pool keeps what the workspaces that it knows need, by where they are. Returns how many workspaces that was.
+        """
+        note, here = self._places.where, str(self._places.data)
+        if note.exists() and note.read_text() == here:
+            return 0
+        count = 0
+        for store in self._places.agents.glob(f"*/{STORE_NAME}"):
+            layout = Layout(store)
+            if not layout.exists():
+                continue
+            try:
+                _register_again(layout)
+            except ChronicleError as error:
+                _log.error("workspace_not_moved", extra={"agent_id": store.parent.name, "error": str(error)})
+            count += 1
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note.write_text(here)
+        return count
+
     # ── making ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, agent_id: str) -> None:
@@ -105,7 +130,8 @@ class Stores:
             self._clear(agent_id)
         self._begin(agent_id)
         tenant = self._tenant_of(agent_id) if self._pooled else None
-        pool = str(self._places.pool(tenant)) if tenant is not None else "pool"
+        # Relative, so that the data directory can be moved.
+        pool = os.path.relpath(self._places.pool(tenant), store) if tenant is not None else "pool"
         settings = Settings(
             workspace_id=f"{agent_id}-{secrets.token_hex(4)}",
             pool=pool,
@@ -146,6 +172,15 @@ def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner 
         give(layout.tree, owner)
     clean_mark(layout).unlink()  # the tree is ahead of the history: whoever writes next records what differs
     return True
+
+
+def _register_again(layout: Layout) -> None:
+    settings = layout.read_settings()
+    pool = open_pool(layout, settings)
+    try:
+        pool.register(settings.workspace_id, layout.root)
+    finally:
+        pool.close()
 
 
 def _adjust(layout: Layout, manifest: Manifest) -> None:

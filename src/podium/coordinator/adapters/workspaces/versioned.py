@@ -119,6 +119,8 @@ class VersionedWorkspaces:
         left = await asyncio.to_thread(mounting.clean, self._places.data)
         if left:
             _log.info("mounts_cleaned_up", extra={"count": len(left)})
+        if moved := await asyncio.to_thread(self._stores.moved_in):
+            _log.info("workspaces_moved", extra={"count": moved})
         wanted, why = self._settings.backend, self._why_not_fuse()
         if why is not None and wanted == "fuse":
             raise WorkspacesUnavailableError(_refusal(why))
