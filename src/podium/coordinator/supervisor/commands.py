@@ -210,6 +210,10 @@ class Commands:
             raise PodiumError(ErrorCode.INSTANCE_FAILED, f"the instance has failed: {reason or 'no reason is known'}")
         if not allows(status, Change.STOP):
             raise PodiumError(ErrorCode.INSTANCE_STOPPING, f"the instance is {status.value}")
+        if self._instance.refusing:
+            raise PodiumError(
+                ErrorCode.BUSY, "the agent is being taken back; send it again in a moment", retry_after=1.0
+            )
 
 
 def _told(ack: Ack, acknowledge: "Acknowledge | None") -> Ack:

@@ -52,7 +52,10 @@ class Instance:
         self.files = Files(self)
         self.life = Life(self)
         self.lost = False
-        self.rewinding = False
+        self.rewinding = (
+            False  # it is being taken back: no turn begins and no process is started until its files are back
+        )
+        self.refusing = False  # and nothing is taken on before it is, for that would be taken back as well
         self.log_news: set[asyncio.Event] = set()
         self.workspace = ""
         self._store: AgentStore | None = None

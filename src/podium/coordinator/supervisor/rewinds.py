@@ -56,7 +56,7 @@ class Rewinds:
             raise PodiumError(ErrorCode.INVALID_REQUEST, "this host keeps no versions of files to go back to")
         moment = await moments.find(instance, at)
         self._check(instance, cancel=cancel)
-        instance.rewinding = True
+        instance.rewinding = instance.refusing = True
         task = self._supervisor.tasks.start(
             self._rewind(instance, moment, cancel=cancel), f"rewind {agent_id}", awaited=True
         )
@@ -81,6 +81,7 @@ class Rewinds:
             if instance.queue.has_work:
                 raise PodiumError(ErrorCode.BUSY, "the turn did not end when it was cancelled", retry_after=1.0)
             rewound = self._commit(instance, moment, before)
+            instance.refusing = False
             fault("rewind.committed")
             await instance.files.arrive()
             fault("rewind.arrived")
@@ -113,7 +114,7 @@ class Rewinds:
 
     @staticmethod
     def _go_on(instance: Instance, *, awake: bool) -> None:
-        instance.rewinding = False
+        instance.rewinding = instance.refusing = False
         if not instance.is_over and not instance.lost:
             if awake or instance.life.wants_process:
                 instance.life.wake()

@@ -392,13 +392,16 @@ async def test_a_message_that_comes_while_the_agent_is_taken_back_is_worked_on_a
     await turn(instance, "a=2")
     house.workspaces.delay = 0.05
     rewinding = asyncio.gather(house.supervisor.rewinds.rewind("agent", first, cancel=False, tenant_id="default"))
-    await until(lambda: instance.status is InstanceStatus.ASLEEP)
-    with instance.reading() as store:
-        assert store.moments.pending() is None
-    await rewinding
+    await until(lambda: instance.refusing)
+    with pytest.raises(PodiumError) as refused:
+        send(instance, "b=1")
+    assert refused.value.code is ErrorCode.BUSY
+    await until(lambda: not instance.refusing)
     send(instance, "c=1")
+    await rewinding
     await until(lambda: not instance.queue.has_work)
     assert files_of(house, "agent") == {"a": b"1", "c": b"1"}
+    assert said(instance) == ["a=1", "did a=1", "c=1", "did c=1"]
 
 
 async def test_sleeping_agents_are_taken_back_without_being_woken(house: House) -> None:
@@ -422,10 +425,8 @@ async def test_an_agent_that_does_not_come_up_is_taken_back_to_where_it_did(hous
     writer, house.host.play = house.host.play, lambda agent, frame: None
     instance.life.wake()
     await until(lambda: len(house.host.started) == 2)
-    rewinding = asyncio.gather(house.supervisor.rewinds.rewind("agent", first, cancel=False, tenant_id="default"))
-    await until(lambda: instance.status is InstanceStatus.ASLEEP)
     house.host.play = writer
-    await rewinding
+    await house.supervisor.rewinds.rewind("agent", first, cancel=False, tenant_id="default")
     await turn(instance, "c=1")
     assert files_of(house, "agent") == {"a": b"1", "c": b"1"}
     assert said(instance) == ["a=1", "did a=1", "c=1", "did c=1"]
