@@ -136,7 +136,7 @@ HARD = {"type": tarfile.LNKTYPE}
         [member("odd", type=b"Z")],
         [member("")],
     ],
-    ids=str,
+    ids=lambda members: " ".join(info.name[:20] for info, _ in members),
 )
 def test_what_could_do_harm_is_refused_and_nothing_is_written(into: Path, members: list[Member]) -> None:
     with pytest.raises((InvalidInputError, InvalidPathError)):
@@ -227,7 +227,11 @@ def test_archives_that_are_too_much_or_broken_are_refused(into: Path, made: Call
     assert os.listdir(into) == []
 
 
-@pytest.mark.parametrize("junk", [b"no archive", b"x" * 2000, b"\x1f\x8b nothing", b"BZh", os.urandom(4096)])
+@pytest.mark.parametrize(
+    "junk",
+    [b"no archive", b"x" * 2000, b"\x1f\x8b nothing", b"BZh", bytes(range(256)) * 16],
+    ids=["text", "long", "gzip", "bzip2", "bytes"],
+)
 def test_what_is_no_archive_is_refused(into: Path, junk: bytes) -> None:
     with pytest.raises(InvalidInputError):
         import_tar(io.BytesIO(junk), into)
