@@ -99,7 +99,9 @@ class Layout:
         except msgspec.DecodeError as error:
             raise DamagedError(f"{self.settings_file}: {error}") from error
         if settings.format > FORMAT:
-            raise InvalidInputError(f"{self.root} has format {settings.format}; this Chronicle knows up to {FORMAT}: upgrade it")
+            raise InvalidInputError(
+                f"{self.root} has format {settings.format}; this Chronicle knows up to {FORMAT}: upgrade it"
+            )
         return settings
 
     def write_settings(self, settings: Settings) -> None:
