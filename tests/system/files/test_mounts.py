@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.noise import leaks
 from tests.system.api import Caller
 from tests.system.daemons import Daemons, descendants, reap_adopted
 from tests.system.files.conftest import WRITER, Agent
@@ -115,12 +116,14 @@ async def test_a_daemon_that_dies_is_started_again_with_its_mounts(
     reap_adopted(below)
     info = (await agent.caller("GET", f"/api/v1/instances/{agent.instance_id}")).body
     file = Path(info["workspace"]["path"]) / "f"
-    await until(lambda: readable(file))
-    assert file.read_text() == "before\n"
-    assert len(workspaces(own)) == 1
-    assert (await agent.files("PUT", "/g", data=b"after")).status == 201
-    assert file.with_name("g").read_text() == "after"
-    assert "chronicle_died" in own.said("coordinator")
+    await until(lambda: "chronicle_died" in own.said("coordinator"))
+    async with asyncio.timeout(20):
+        while (await agent.files("PUT", "/g", data=b"after")).status not in (200, 201):
+            await asyncio.sleep(0.05)
+    await until(lambda: readable(file.with_name("g")))
+    assert (file.read_text(), file.with_name("g").read_text()) == ("before\n", "after")
+    await until(lambda: len(workspaces(own)) == 1)
+    reap_adopted([pid for pid in leaks.children() if pid not in {own.pid("coordinator"), own.pid("gateway")}])
 
 
 def readable(file: Path) -> bool:
