@@ -14,7 +14,8 @@ URING_SWITCH = Path("/sys/module/fuse/parameters/enable_uring")
 
 
 @contextmanager
-def _uring_allowed(wanted: bool) -> Iterator[None]:
+def uring_allowed(wanted: bool) -> Iterator[None]:
+    """FUSE over io_uring may be asked for meanwhile, when it is wanted."""
     if not wanted:
         yield
         return
@@ -36,7 +37,7 @@ def mounted(*, history: bool = True, passthrough: bool = True, io_uring: bool = 
         directory = scratch / "mount"
         directory.mkdir()
         Workspace.create(scratch / "store", exclude=() if history else ("*",)).close()
-        with _uring_allowed(io_uring), (scratch / "log").open("wb") as log:
+        with uring_allowed(io_uring), (scratch / "log").open("wb") as log:
             process = DaemonProcess.start(scratch / "daemon", log=log.fileno())
             try:
                 process.daemon.mount(
