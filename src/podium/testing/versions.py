@@ -29,7 +29,8 @@ class HarnessVersions:
     def record(self) -> None:
         """Records what changed until now; nothing as long as nobody asked for versions."""
         if self._workspace is not None:
-            (self._root / "clean").unlink(missing_ok=True)  # the tree was written behind the history's back: compare them
+            # The tree was written behind the history's back: without this mark, Chronicle compares them.
+            (self._root / "clean").unlink(missing_ok=True)
             self._workspace.barrier()
 
     def answer(self, method: str, params: dict[str, Any], turn_id: str | None) -> Any:
