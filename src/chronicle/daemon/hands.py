@@ -56,9 +56,9 @@ def hand(line: socket.socket, workspace: Path, mountpoint: Path) -> int:
 def _do(job: Job, workspace: Path, mountpoint: Path) -> Restored | None:
     match job.request:
         case Put(path=path, source=source, mode=mode):
-            with translated(path), open(source, "rb") as content:
-                _require_room(mountpoint, path, os.fstat(content.fileno()).st_size)
-                applying.put(mountpoint, path, content.fileno(), mode)
+            with translated(path), applying.source(source) as content:
+                _require_room(mountpoint, path, os.fstat(content).st_size)
+                applying.put(mountpoint, path, content, mode)
         case Remove(path=path):
             with translated(path):
                 applying.remove(mountpoint, path)

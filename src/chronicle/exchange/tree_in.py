@@ -90,6 +90,9 @@ class _Copying:
         fd = os.open(name, _READ, dir_fd=here)
         try:
             seen = os.fstat(fd)
+            if not stat.S_ISREG(seen.st_mode):  # exchanged meanwhile
+                self.skipped.append(path)
+                return
             attributes = Attributes(stat.S_IMODE(seen.st_mode), seen.st_mtime_ns, _xattrs(fd))
             self._arriving.file(path, _pieces(fd), attributes)
         finally:

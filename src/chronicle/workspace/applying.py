@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from chronicle.model.errors import FileNotFoundInHistoryError, InvalidPathError
+from chronicle.model.errors import FileNotFoundInHistoryError, InvalidInputError, InvalidPathError
 from chronicle.model.paths import MAGIC, name_of, parent_of
+from chronicle.worktree import reaching
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_FILE_MODE: Final = 0o644
 NEW_DIRECTORY_MODE: Final = 0o755
 _PIECE: Final = 1024 * 1024
@@ -84,15 +85,43 @@ def put(root: Path, path: bytes, source: int, mode: int | None) -> None:
 
 def _open_for_writing(parent: int, path: bytes, mode: int | None) -> int:
     name = name_of(path)
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return _emptied(parent, name, path)
+        with contextlib.suppress(FileExistsError):  # made meanwhile: it is looked at again
+            made = os.open(name, _NEW_FILE, NEW_FILE_MODE if mode is None else mode, dir_fd=parent)
+            _give(name, parent, os.fstat(parent))
+            return made
+
+
+def _emptied(parent: int, name: bytes, path: bytes) -> int:
+    """The file that is there, without content. What is opened is what was looked at, whatever the name means by then: opening a fifo
+    would wait for a reader.
+    """
+    there = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        there = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        made = os.open(name, _FILE, NEW_FILE_MODE if mode is None else mode, dir_fd=parent)
-        _give(name, parent, os.fstat(parent))
-        return made
-    if not stat.S_ISREG(there.st_mode):
-        raise InvalidPathError(path, "what is there is not a regular file")
-    return os.open(name, _FILE | os.O_TRUNC, dir_fd=parent)
+        if not stat.S_ISREG(os.fstat(there).st_mode):
+            raise InvalidPathError(path, "what is there is not a regular file")
+        return os.open(reaching.by_descriptor(there), os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+    finally:
+        os.close(there)
+
+
+@contextlib.contextmanager
+def source(path: str | Path) -> Iterator[int]:
+    """A descriptor of the regular file that `put` copies.
+
+    Raises:
+        InvalidInputError: it is something else, which might never end, or never begin.
+        OSError: it can't be opened.
+    """
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise InvalidInputError(f"{path} is not a regular file")
+        yield opened
+    finally:
+        os.close(opened)
 
 
 def _copy(source: int, target: int) -> None:

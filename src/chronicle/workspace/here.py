@@ -34,8 +34,8 @@ def put(writer: Writer, path: bytes, source: Path, mode: int | None, if_hash: st
     if writer.worktree.hollow:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             writer.worktree.empty(path)
-    with translated(path), open(source, "rb") as content:
-        applying.put(writer.layout.tree, path, content.fileno(), mode)
+    with translated(path), applying.source(source) as content:
+        applying.put(writer.layout.tree, path, content, mode)
     return _record(writer, path)
 
 
@@ -68,8 +68,8 @@ def change(writer: Writer, request: Put | Remove | Restore, head: int) -> Restor
     with translated(path):
         match request:
             case Put(source=source, mode=mode):
-                with open(source, "rb") as content:
-                    applying.put(tree, path, content.fileno(), mode)
+                with applying.source(source) as content:
+                    applying.put(tree, path, content, mode)
             case Remove():
                 applying.remove(tree, path)
             case Restore(iteration=iteration):
