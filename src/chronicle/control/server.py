@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import errno
 import heapq
 import itertools
 import logging
@@ -26,6 +27,11 @@ UNREAD_BYTES: Final = 8 * 1024 * 1024
 
 FAREWELL_SECONDS: Final = 1.0
 """How long answers that were given are still being sent when the loop ends."""
+
+REST_SECONDS: Final = 0.2
+"""How long a descriptor is not looked at after what was to be done about it failed; it may still be readable, and fail again."""
+
+_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -104,6 +110,7 @@ class Server(Generic[R]):
         self._wake_receiver.setblocking(False)
         self._wake_sender.setblocking(False)
         self._timers: list[_Timer] = []
+        self._resting: dict[int, Callable[[], None]] = {}
         self._numbers = itertools.count()
         self._stopping = False
         self.look_at(self._wake_receiver.fileno(), self._woken)
@@ -133,7 +140,8 @@ class Server(Generic[R]):
 
     def look_away(self, descriptor: int) -> None:
         """Ends that."""
-        self._selector.unregister(descriptor)
+        if self._resting.pop(descriptor, None) is None:
+            self._selector.unregister(descriptor)
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         """Has `work` done once, after `seconds`."""
@@ -166,11 +174,27 @@ class Server(Generic[R]):
         timeout = None if not self._timers else max(0.0, self._timers[0].when - time.monotonic())
         for key, events in self._selector.select(timeout):
             if isinstance(key.data, _Connection):
-                self._serve(key.data, events)
-            else:
-                key.data()
+                self._serve_safely(key.data, events)
+            elif self._selector.get_map().get(key.fd) is not key:
+                continue  # what came before ended it
+            elif not _done(key.data):
+                self._rest(key.fd, key.data)
         while self._timers and self._timers[0].when <= time.monotonic():
-            heapq.heappop(self._timers).work()
+            _done(heapq.heappop(self._timers).work)
+
+    def _rest(self, descriptor: int, work: Callable[[], None]) -> None:
+        """Looks at the descriptor again a little later, unless that is ended meanwhile."""
+        if descriptor not in self._selector.get_map():
+            return
+        self._selector.unregister(descriptor)
+        self._resting[descriptor] = work
+
+        def look_again() -> None:
+            if self._resting.get(descriptor) is work:
+                del self._resting[descriptor]
+                self.look_at(descriptor, work)
+
+        self.later(REST_SECONDS, look_again)
 
     def _stop(self) -> None:
         self._stopping = True
@@ -179,13 +203,15 @@ class Server(Generic[R]):
         with contextlib.suppress(BlockingIOError):
             self._wake_receiver.recv(4096)
         while self._posted:
-            self._posted.popleft()()
+            _done(self._posted.popleft())
 
     def _accept(self) -> None:
         try:
             accepted, _ = self._listener.accept()
-        except OSError:  # it left again
-            return
+        except OSError as error:
+            if error.errno in _NO_ROOM:  # it goes on waiting, and is heard when there is
+                self._rest(self._listener.fileno(), self._accept)
+            return  # otherwise it left again
         if not may_talk(accepted):
             accepted.close()
             return
@@ -193,6 +219,15 @@ class Server(Generic[R]):
         connection = _Connection(accepted)
         self._connections.add(connection)
         self._selector.register(accepted, selectors.EVENT_READ, connection)
+
+    def _serve_safely(self, connection: _Connection, events: int) -> None:
+        if not connection.open:
+            return
+        try:
+            self._serve(connection, events)
+        except Exception:  # noqa: BLE001 - one connection must not end the loop for the others
+            _log.exception("a connection fails and is given up")
+            self._drop(connection)
 
     def _serve(self, connection: _Connection, events: int) -> None:
         if events & selectors.EVENT_WRITE:
@@ -293,6 +328,16 @@ class Server(Generic[R]):
             for key, events in self._selector.select(max(0.0, end - time.monotonic())):
                 if isinstance(key.data, _Connection) and events & selectors.EVENT_WRITE:
                     self._send(key.data)
+
+
+def _done(work: Callable[[], None]) -> bool:
+    """Does it; False when it failed. Nothing that is done for one may end the loop, which others need."""
+    try:
+        work()
+    except Exception:  # noqa: BLE001 - see above
+        _log.exception("something failed in the loop that answers")
+        return False
+    return True
 
 
 class _Numbered(msgspec.Struct):

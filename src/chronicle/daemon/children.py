@@ -45,6 +45,21 @@ def fork(name: str, work: Callable[[], int], keep: Collection[int]) -> int:
         os._exit(code)
 
 
+def start(name: str, work: Callable[[], int], keep: Collection[int]) -> tuple[int, int]:
+    """As `fork`: the child's process id, and a descriptor that can be read when it is gone.
+
+    Raises:
+        OSError: the host has no room for another process or descriptor; then there is no child.
+    """
+    pid = fork(name, work, keep)
+    try:
+        return pid, os.pidfd_open(pid)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+
+
 def _settle_in(name: str, parent: int, keep: Collection[int]) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):

@@ -179,11 +179,14 @@ class Keeper:
             memory=-1 if self._memory is None else self._memory.fd,
         )
         keep = {theirs.fileno(), *(number for number in (order.device, order.memory) if number >= 0)}
-        with theirs:
-            self._pid = children.fork("chronicle-mount", lambda: work(order, theirs), keep)
+        try:
+            with theirs:
+                self._pid, self._pidfd = children.start("chronicle-mount", lambda: work(order, theirs), keep)
+        except OSError:
+            ours.close()
+            raise
         ours.setblocking(False)
         self._line = ours
-        self._pidfd = os.pidfd_open(self._pid)
         self._ended = None
         self._generation += 1
         self._house.server.look_at(ours.fileno(), self._told)
@@ -241,9 +244,16 @@ class Keeper:
                 reply.bad(error)
 
     def _give_hand(self, descriptor: int) -> None:
+        # Closing the line tells the worker that there is no hand; it tells who asked.
         with socket.socket(fileno=descriptor) as line:
-            pid = children.fork("chronicle-hand", lambda: hand(line, self.workspace, self.mountpoint), {descriptor})
-        pidfd = os.pidfd_open(pid)
+            try:
+                pid, pidfd = children.start(
+                    "chronicle-hand", lambda: hand(line, self.workspace, self.mountpoint), {descriptor}
+                )
+            except OSError as error:
+                facts = {"mountpoint": str(self.mountpoint), "reason": str(error)}
+                _log.error("a process that works through the mount can't be started", extra=facts)
+                return
 
         def reap() -> None:
             self._house.server.look_away(pidfd)

@@ -2,13 +2,14 @@
 
 import errno
 import os
+import resource
 import signal
 import threading
 from pathlib import Path
 
 import pytest
 
-from chronicle import ChronicleError, DaemonProcess, Workspace
+from chronicle import ChronicleError, DaemonProcess, StorageError, Workspace
 from chronicle.daemon.replacing import DEATHS
 from chronicle.mount.device import is_dead, mounts
 from tests.chronicle_mounts import MountMaker, needs_fuse
@@ -246,3 +247,29 @@ def test_the_next_supervisor_waits_for_workers_that_are_still_leaving(tmp_path: 
         finally:
             again.stop()
             _reap(worker)
+
+
+@pytest.mark.proves("CHR-CRASH")
+def test_a_supervisor_without_room_for_another_process_refuses_a_restore_and_keeps_all_mounts(
+    maker: MountMaker,
+) -> None:
+    one, other = maker(), maker()
+    (one.directory / "a").write_text("first")
+    moment = one.workspace.barrier()
+    (one.directory / "a").write_text("second")
+    supervisor = maker.process.pid
+    taken = {int(name) for name in os.listdir(f"/proc/{supervisor}/fd")}
+    free = next(number for number in range(len(taken) + 1) if number not in taken)
+    limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    # The line to the new process finds a number, the descriptor that tells of its end finds none.
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (free + 1, limits[1]))
+    try:
+        with pytest.raises(StorageError):
+            one.workspace.restore(moment)
+    finally:
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
+    assert [told.state for told in maker.process.daemon.mounts()] == ["ready", "ready"]
+    one.workspace.restore(moment)
+    assert (one.directory / "a").read_text() == "first"
+    (other.directory / "b").write_text("served")
+    assert other.workspace.barrier() > 0
