@@ -53,7 +53,28 @@ def hand(line: socket.socket, workspace: Path, mountpoint: Path) -> int:
             return 0
 
 
-def _do(job: Job, workspace: Path, mountpoint: Path) -> Restored | None:
+@contextlib.contextmanager
+def _held(mountpoint: Path) -> Iterator[Path]:
+    """The root of the mount, held open: if the mount is taken away meanwhile, what is below it is not written to instead.
+
+    Raises:
+        StorageError: it is not mounted any more.
+    """
+    root = os.open(mountpoint, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.fstat(root).st_dev == mountpoint.parent.stat().st_dev:
+            raise StorageError(f"{mountpoint} is not mounted any more")
+        yield Path(f"/proc/self/fd/{root}")
+    finally:
+        os.close(root)
+
+
+def _do(job: Job, workspace: Path, place: Path) -> Restored | None:
+    with _held(place) as mountpoint:
+        return _done(job, workspace, mountpoint)
+
+
+def _done(job: Job, workspace: Path, mountpoint: Path) -> Restored | None:
     match job.request:
         case Put(path=path, source=source, mode=mode):
             with translated(path), applying.source(source) as content:

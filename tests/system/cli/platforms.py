@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.noise import leaks
 from tests.waiting import wait_until
 
 READY_SECONDS = 60.0
@@ -44,6 +45,7 @@ class Up:
     def __init__(self, folder: Path, **extra: str) -> None:
         self.folder = folder
         self.data = folder / ".podium"
+        leaks.served_places.add(str(self.data.resolve()))
         with (folder / "up.out").open("wb") as out, (folder / "up.err").open("wb") as err:
             self.process = subprocess.Popen(
                 command("up", "--json"),
@@ -106,7 +108,9 @@ class Up:
         """Stops it and returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(STOP_SECONDS)
+        code = self.process.wait(STOP_SECONDS)
+        leaks.served_places.discard(str(self.data.resolve()))
+        return code
 
 
 def children(pid: int) -> list[int]:
