@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from chronicle.model.iterations import Entry as Entry
     from chronicle.model.iterations import Iteration as Iteration
     from chronicle.model.iterations import Version as Version
+    from chronicle.removing import remove_tree as remove_tree
     from chronicle.workspace.following import Watch as Watch
     from chronicle.workspace.library import Workspace as Workspace
     from chronicle.workspace.status import Status as Status
@@ -46,6 +47,7 @@ _HOMES = {
     "chronicle.workspace.following": ("Watch",),
     "chronicle.workspace.status": ("Status",),
     "chronicle.daemon.client": ("Daemon", "DaemonProcess"),
+    "chronicle.removing": ("remove_tree",),
     "chronicle.layout": ("Retention", "Settings"),
     "chronicle.control.messages": ("Restored",),
     "chronicle.control.failures": ("ChangedMeanwhileError",),

@@ -145,17 +145,19 @@ class Arriving:
 
     def _make(self, path: bytes) -> None:
         """Makes directories that are missing."""
-        if not path or path in self._directories:
-            return
-        try:
-            with reaching.directory(self._root, path):
-                pass
-        except FileNotFoundError:
-            self._make(parent_of(path))
-            with reaching.place(self._root, path) as (here, name):
+        missing = []
+        while path and path not in self._directories:
+            missing.append(path)
+            try:
+                with reaching.directory(self._root, path):
+                    break
+            except FileNotFoundError:
+                path = parent_of(path)
+        for path in reversed(missing):
+            with reaching.place(self._root, path) as (here, name), contextlib.suppress(FileExistsError):
                 os.mkdir(name, _NEW_DIRECTORY, dir_fd=here)
                 self._give(here, name, None)
-        self._directories.setdefault(path, Attributes())
+            self._directories[path] = Attributes()
 
     def _close(self, path: bytes, attributes: Attributes) -> None:
         if attributes == Attributes():

@@ -6,7 +6,6 @@ do to the tree meanwhile.
 
 import contextlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Final
 
 from chronicle.model.errors import FileNotFoundInHistoryError, InvalidInputError, InvalidPathError
 from chronicle.model.paths import MAGIC, name_of, parent_of
+from chronicle.removing import remove_tree
 from chronicle.worktree import reaching
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -148,7 +148,7 @@ def remove(root: Path, path: bytes) -> None:
         except FileNotFoundError:
             raise FileNotFoundInHistoryError(path, None) from None
         if stat.S_ISDIR(there.st_mode):
-            shutil.rmtree(name, dir_fd=parent)
+            remove_tree(name, dir_fd=parent)
         else:
             os.unlink(name, dir_fd=parent)
 

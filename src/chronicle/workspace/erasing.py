@@ -1,10 +1,10 @@
 """Removing a workspace for good."""
 
-import shutil
 from pathlib import Path
 
 from chronicle.layout import Layout, Settings
 from chronicle.model.errors import InvalidInputError, StorageError, WorkspaceBusyError
+from chronicle.removing import remove_tree
 from chronicle.store.pool import Pool
 from chronicle.workspace.marks import Lock, read_mount
 from chronicle.workspace.tiers import open_pool
@@ -46,8 +46,8 @@ def _refuse_while_shared(layout: Layout, settings: Settings, pool: Pool) -> None
 def _remove(layout: Layout) -> None:
     # A tree of the `watch` backend may still be where it was mounted; the link to it goes, and what it points to.
     if layout.tree.is_symlink():
-        shutil.rmtree(Path(layout.tree).resolve(), ignore_errors=True)
+        remove_tree(Path(layout.tree).resolve(), ignore_errors=True)
     try:
-        shutil.rmtree(layout.root)
+        remove_tree(layout.root)
     except OSError as error:
         raise StorageError(f"{layout.root} could not be removed wholly: {error}; remove the rest by hand") from error

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ import msgspec
 
 from chronicle.layout import Layout, Settings
 from chronicle.model.errors import InvalidInputError, StorageError
+from chronicle.removing import remove_tree
 from chronicle.store.history import History
 from chronicle.workspace.marks import mark_clean
 from chronicle.workspace.tiers import open_pool
@@ -32,7 +32,7 @@ def make(root: Path, settings: Settings) -> Path:
         mark_clean(layout)
         layout.make(settings)
     except OSError as error:
-        shutil.rmtree(root, ignore_errors=True)
+        remove_tree(root, ignore_errors=True)
         raise StorageError(f"the workspace {root} can't be made: {error}") from error
     return root
 
@@ -73,7 +73,7 @@ def fork(
         layout.write_settings(made)
     except BaseException as error:
         _unregister(layout, made)
-        shutil.rmtree(root, ignore_errors=True)
+        remove_tree(root, ignore_errors=True)
         if isinstance(error, OSError):
             raise StorageError(f"the fork {root} can't be made: {error}") from error
         raise

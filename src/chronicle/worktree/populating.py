@@ -3,13 +3,13 @@
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Sequence
 from typing import Final
 
 from chronicle.model.iterations import Entry, Version
 from chronicle.recording.comparing import HOLLOW_XATTR
+from chronicle.removing import remove_tree
 from chronicle.store.faults import fault
 from chronicle.store.history import History
 from chronicle.store.pool import Pool
@@ -150,7 +150,7 @@ class Populating:
         if not self._again:
             return False
         if stat.S_ISDIR(seen.st_mode):
-            shutil.rmtree(name, dir_fd=here)
+            remove_tree(name, dir_fd=here)
         else:
             os.unlink(name, dir_fd=here)
         return True

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from chronicle.exchange import import_tree
+from chronicle.exchange.arriving import Arriving
 from chronicle.model.errors import InvalidInputError
+from chronicle.removing import remove_tree
+from chronicle.worktree import reaching
 from tests.unit.chronicle.worktree.past import seen
 
 
@@ -68,3 +71,11 @@ def test_what_comes_in_belongs_to_whom_the_tree_belongs(tmp_path: Path, into: Pa
     import_tree(source, into)
     for path in ("d", "d/file", "link"):
         assert (os.lstat(into / path).st_uid, os.lstat(into / path).st_gid) == (4321, 8765)
+
+
+def test_directories_that_are_missing_above_what_arrives_are_made_however_many(into: Path) -> None:
+    with Arriving(into) as arriving:
+        arriving.file(b"d/" * 1200 + b"leaf", [b"deep"])
+    with reaching.place(into, b"d/" * 1200 + b"leaf") as (here, name):
+        assert os.stat(name, dir_fd=here).st_size == 4
+    remove_tree(into / "d")

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from chronicle import Workspace
 from chronicle.model.errors import InvalidInputError, InvalidPathError
 from chronicle.workspace import applying
+from tests.unit.chronicle.test_removing import deep
 
 
 @pytest.fixture
@@ -93,3 +95,14 @@ def test_a_file_is_made_or_replaced_with_its_mode_kept(tree: Path, content: Path
     put(tree, b"b", content)
     assert [(tree / name).read_bytes() for name in ("d/a", "b")] == [b"new", b"new"]
     assert stat.S_IMODE((tree / "b").stat().st_mode) == 0o640
+
+
+def test_a_tree_that_is_deeper_than_calls_may_be_is_removed_and_erased(tree: Path, tmp_path: Path) -> None:
+    (tree / "top").mkdir()
+    deep(tree / "top", 1500)
+    applying.remove(tree, b"top")
+    assert os.listdir(tree) == []
+    with Workspace.create(tmp_path / "store") as workspace:
+        deep(workspace.root / "tree", 1500)
+        workspace.erase()
+    assert not (tmp_path / "store").exists()
