@@ -79,9 +79,23 @@ class Node:
         parent = self.parent
         if parent is None:
             return b""
-        above = parent.path()
+        above = parent.path_cache
+        if above is None or parent.moved != moves.count:
+            above = parent._fresh_path()
         path = above + b"/" + self.name if above else self.name
         self.path_cache, self.moved = path, moves.count
+        return path
+
+    def _fresh_path(self) -> bytes:
+        """The path of a directory, and of all above it that no cache holds: a loop, for trees deeper than Python recurses."""
+        count, stale, node = self.moves.count, list[Node](), self
+        while node.parent is not None and (node.path_cache is None or node.moved != count):
+            stale.append(node)
+            node = node.parent
+        path = b"" if node.parent is None else node.path_cache or b""
+        for node in reversed(stale):
+            path = path + b"/" + node.name if path else node.name
+            node.path_cache, node.moved = path, count
         return path
 
     def path_of(self, name: bytes) -> bytes:

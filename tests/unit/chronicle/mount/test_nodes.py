@@ -161,3 +161,13 @@ def test_unknown_nodes_are_stale(world: World) -> None:
     with pytest.raises(OSError) as stale:
         world.table.get(99)
     assert stale.value.errno == 116
+
+
+def test_paths_are_known_at_any_depth_after_a_rename() -> None:
+    table = NodeTable(1, None)
+    node = table.root
+    for inode in range(2, 3002):
+        node = table.restore(inode, inode, node, b"d")
+    assert node.path() == b"/".join([b"d"] * 3000)
+    table.moves.count += 1
+    assert node.path() == b"/".join([b"d"] * 3000)
