@@ -60,7 +60,7 @@ class Attributes:
             group = gid if valid & protocol.FATTR_GID else -1
             _chown(node, owner, group)
         if valid & protocol.FATTR_MODE:
-            os.chmod(node.place(), stat.S_IMODE(mode))
+            _chmod(node, mode)
         if valid & _TIMES:
             self._set_times(node, valid, (atime, atime_ns), (mtime, mtime_ns))
         if (
@@ -80,7 +80,10 @@ class Attributes:
             self._served.require_emptied(node)
         handle = self._table.handles.get(number)
         own = handle is None or not handle.writable
-        fd = os.open(node.place(), os.O_RDWR | os.O_CLOEXEC) if own or handle is None else handle.fd
+        if own or handle is None:  # without a name its place is a link of `/proc`, to be followed
+            fd = os.open(node.place(), os.O_RDWR | os.O_CLOEXEC | (os.O_NOFOLLOW if node.named else 0))
+        else:
+            fd = handle.fd
         try:
             st = os.fstat(fd)
             self._served.quota.require(size - st.st_size)
@@ -157,9 +160,17 @@ def _chown(node: Node, owner: int, group: int) -> None:
         os.fchown(node.handles[0].fd, owner, group)
 
 
+def _chmod(node: Node, mode: int) -> None:
+    """Of the node itself: `chmod` would go on to what a link names, which may be anywhere on the host."""
+    place = node.place()
+    if node.named and stat.S_ISLNK(os.lstat(place).st_mode):
+        raise OSError(errno.EOPNOTSUPP, "a link has no mode of its own")
+    os.chmod(place, stat.S_IMODE(mode))
+
+
 def _lose_privileges(node: Node) -> None:
     place = node.place()
-    mode = os.stat(place).st_mode
+    mode = (os.lstat if node.named else os.stat)(place).st_mode
     if stat.S_ISREG(mode):
         gone = stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0)
         if mode & gone:
