@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from chronicle.model.errors import InvalidPathError, StorageError
-from chronicle.model.paths import BESIDE, joined, parent_of
+from chronicle.model.paths import joined, parent_of
 from chronicle.worktree import reaching
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -131,16 +131,8 @@ class Arriving:
         target = joined(self._within, path)
         with self._said(target):
             self._make(parent_of(target))
-            with reaching.place(self._root, target) as (here, name):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(BESIDE, dir_fd=here)
-                try:
-                    yield here, BESIDE
-                    os.rename(BESIDE, name, src_dir_fd=here, dst_dir_fd=here)
-                except BaseException:
-                    with contextlib.suppress(OSError):
-                        os.unlink(BESIDE, dir_fd=here)
-                    raise
+            with reaching.place(self._root, target) as (here, name), reaching.beside(here, name) as new:
+                yield here, new
         self.entries += 1
 
     def _make(self, path: bytes) -> None:

@@ -13,9 +13,10 @@ PATH_BYTES: Final = 4096
 MAGIC: Final = b".chronicle"
 """The directory at a workspace's root that the mount answers for; nothing of this name is ever recorded."""
 
-
-BESIDE: Final = b".chronicle-new"
-"""What restoring and importing call a file in its directory until they rename it into place. Never recorded, wherever it is."""
+BESIDE: Final = b".chronicle-new-"
+"""How the names begin that restoring and importing give a file in its directory until they rename it into place; random digits follow.
+Nothing of such a name is ever recorded, wherever it is.
+"""
 
 
 def workspace_path(path: str | bytes) -> bytes:
@@ -55,6 +56,11 @@ def name_of(path: bytes) -> bytes:
 def joined(directory: bytes, name: bytes) -> bytes:
     """The path of a name in a directory."""
     return directory + b"/" + name if directory else name
+
+
+def is_beside(path: bytes) -> bool:
+    """Whether the path, or a directory above it, has a name that begins with `BESIDE`."""
+    return BESIDE in path and (path.startswith(BESIDE) or b"/" + BESIDE in path)
 
 
 def is_within(path: bytes, directory: bytes) -> bool:

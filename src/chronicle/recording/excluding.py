@@ -3,14 +3,15 @@
 from typing import Final
 
 from chronicle.model.excludes import Excludes
-from chronicle.model.paths import BESIDE, MAGIC, name_of
+from chronicle.model.paths import MAGIC, is_beside
 
 _REMEMBERED: Final = 16384
 """Answers kept; all are forgotten when there are more."""
 
 
 class Excluded:
-    """Asks the patterns once for each path, as long as few are asked for. `.chronicle` and `.chronicle-new` always are.
+    """Asks the patterns once for each path, as long as few are asked for. `.chronicle` and
+    names that begin with `.chronicle-new-` always are.
 
     `any`: there are patterns. `anchored`: some depend on where a path is, so that renaming a directory may change what is
     excluded below it.
@@ -27,7 +28,7 @@ class Excluded:
         """Whether the path, or a directory above it, is excluded."""
         if path.startswith(MAGIC) and (len(path) == len(MAGIC) or path[len(MAGIC)] == 0x2F):
             return True
-        if path.endswith(BESIDE) and name_of(path) == BESIDE:
+        if is_beside(path):
             return True
         if not self.any:
             return False

@@ -104,7 +104,7 @@ class Recorder:
         `mode` as `st_mode`. The token is to be settled before the content is changed in place.
         """
         try:
-            if (self.excluded.any or path.endswith(BESIDE)) and self.excluded(path):
+            if (self.excluded.any or BESIDE in path) and self.excluded(path):
                 os.close(fd)
                 return Token(None, 0)
             seen = os.fstat(fd)
@@ -146,7 +146,12 @@ class Recorder:
 
     def changed(self, change: Change) -> None:
         """Notes a change without content."""
-        if self.excluded.any or change.path.startswith(MAGIC) or (change.source or change.path).endswith(BESIDE):
+        if (
+            self.excluded.any
+            or change.path.startswith(MAGIC)
+            or BESIDE in change.path
+            or BESIDE in (change.source or b"")
+        ):
             self._changed_among_excluded(change)
         else:
             self._put(ChangeNote(change, self._turn), None)

@@ -5,10 +5,13 @@ It also makes paths of any length possible: the kernel sees one name at a time.
 
 import contextlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from chronicle.model.paths import BESIDE
 
 STEP: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 """How a directory on the way is opened: only passing through is needed."""
@@ -47,6 +50,21 @@ def place(root: Path | int, path: bytes) -> Iterator[tuple[int, bytes]]:
     parent, _, name = path.rpartition(b"/")
     with directory(root, parent) as here:
         yield here, name or b"."
+
+
+@contextlib.contextmanager
+def beside(here: int, name: bytes) -> Iterator[bytes]:
+    """A name in the directory `here` that nobody has or can guess; what is made there is renamed to `name` at the end, or removed after
+    an error. A run that dies leaves it; it has no history, and nobody but its owner removes it.
+    """
+    new = BESIDE + secrets.token_hex(8).encode()
+    try:
+        yield new
+        os.rename(new, name, src_dir_fd=here, dst_dir_fd=here)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(new, dir_fd=here)
+        raise
 
 
 def by_descriptor(fd: int) -> str:

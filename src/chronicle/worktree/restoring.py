@@ -2,7 +2,7 @@
 
 Only what differs is touched. A file is written beside and renamed over the old one, so that whoever reads sees the old content or
 the new one; only files with several names are written in place, so that they stay one file. No symbolic link is followed.
-An interrupted restore is completed by repeating it.
+An interrupted restore is completed by repeating it; what it was writing beside when it died stays there, without a history.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from chronicle.model.differences import same_content
 from chronicle.model.errors import NotFoundError, StorageError, VersionDroppedError
 from chronicle.model.iterations import Difference, Version
-from chronicle.model.paths import BESIDE, is_within, parent_of
+from chronicle.model.paths import is_within, parent_of
 from chronicle.model.plans import (
     Link,
     MakeDirectory,
@@ -316,15 +316,8 @@ class _Execution:
     def _beside(self, path: bytes) -> Iterator[tuple[int, bytes]]:
         """A free name in the path's directory; what is made there is renamed to the path at the end."""
         with self._place(path) as (here, name):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(BESIDE, dir_fd=here)
-            try:
-                yield here, BESIDE
-                os.rename(BESIDE, name, src_dir_fd=here, dst_dir_fd=here)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(BESIDE, dir_fd=here)
-                raise
+            with reaching.beside(here, name) as new:
+                yield here, new
 
     def _give(self, here: int, name: bytes) -> None:
         if self._owner:

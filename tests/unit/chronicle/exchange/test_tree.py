@@ -9,7 +9,7 @@ import pytest
 
 from chronicle.exchange import import_tree
 from chronicle.exchange.arriving import Arriving
-from chronicle.model.errors import InvalidInputError
+from chronicle.model.errors import InvalidInputError, InvalidPathError
 from chronicle.removing import remove_tree
 from chronicle.worktree import reaching
 from tests.unit.chronicle.worktree.past import seen
@@ -79,3 +79,23 @@ def test_directories_that_are_missing_above_what_arrives_are_made_however_many(i
     with reaching.place(into, b"d/" * 1200 + b"leaf") as (here, name):
         assert os.stat(name, dir_fd=here).st_size == 4
     remove_tree(into / "d")
+
+
+def test_names_that_look_like_ours_are_in_nobodys_way_and_stay(tmp_path: Path, into: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a").write_text("new")
+    (into / ".chronicle-new").mkdir()
+    (into / ".chronicle-new-").mkdir()
+    (into / ".chronicle-new-0").write_text("somebody's")
+    import_tree(tmp_path / "source", into)
+    assert seen(into).keys() == {b"a", b".chronicle-new", b".chronicle-new-", b".chronicle-new-0"}
+    assert (into / ".chronicle-new-0").read_text() == "somebody's"
+
+
+def test_nothing_is_left_beside_when_a_directory_is_in_the_way(tmp_path: Path, into: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a").write_text("new")
+    (into / "a/b").mkdir(parents=True)
+    with pytest.raises(InvalidPathError):
+        import_tree(tmp_path / "source", into)
+    assert seen(into).keys() == {b"a", b"a/b"}

@@ -299,3 +299,16 @@ def test_any_moment_of_any_history_is_restored_exactly(
         assert without_times(seen(past.layout.tree)) == without_times(past.at(moment))
     finally:
         past.close()
+
+
+def test_names_that_look_like_ours_are_in_no_restores_way_and_stay(past: Past) -> None:
+    past.write("a", b"old")
+    moment = past.history.head
+    past.write("a", b"new")
+    materialised(past)
+    tree = past.layout.tree
+    (tree / ".chronicle-new").mkdir()
+    (tree / ".chronicle-new-0").write_text("somebody's")
+    restored(past, moment)
+    assert (tree / "a").read_bytes() == b"old"
+    assert sorted(os.listdir(tree)) == [".chronicle-new", ".chronicle-new-0", "a"]
