@@ -134,12 +134,30 @@ def open_same(tree: bytes, path: bytes, inode: int) -> int:
     Raises:
         OSError: nothing is there, or something else.
     """
-    fd = os.open(tree + b"/" + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    fd = open_below(tree, path)
     seen = os.fstat(fd)
     if stat.S_ISREG(seen.st_mode) and seen.st_ino == inode:
         return fd
     os.close(fd)
     raise FileNotFoundError("another file is there now")
+
+
+def open_below(tree: bytes, path: bytes) -> int:
+    """Opens what is at `path` of the tree for reading, name by name: no symbolic link below the tree is followed.
+
+    Raises:
+        OSError: it isn't there, or a name on the way is no directory.
+    """
+    *above, name = path.split(b"/")
+    here = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in above:
+            below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 def _remove(path: Path) -> None:

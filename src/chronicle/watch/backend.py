@@ -21,6 +21,7 @@ from chronicle.model.errors import ChronicleError, InvalidInputError
 from chronicle.model.paths import joined
 from chronicle.recording import Recorder
 from chronicle.recording.comparing import own_xattrs
+from chronicle.recording.tokens import open_below
 from chronicle.watch import inotify
 from chronicle.watch.directories import Directories
 from chronicle.watch.inotify import Event, Inotify
@@ -295,7 +296,7 @@ class WatchBackend:
     def _wrote(self, path: bytes) -> None:
         self._dirty.discard(path)
         try:
-            fd = os.open(self._place(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = open_below(self._tree, path)
         except OSError:
             return  # renamed or removed: the notification of that follows
         mode = os.fstat(fd).st_mode
