@@ -49,5 +49,5 @@ def test_the_public_names_are_these() -> None:
         "DamagedError", "Difference", "Entry", "FileNotFoundInHistoryError", "Finding", "InvalidInputError",
         "InvalidPathError", "Iteration", "IterationNotFoundError", "NotFoundError", "NotSupportedError",
         "QuotaExceededError", "Restored", "Retention", "Settings", "Status", "StorageError", "Version",
-        "VersionDroppedError", "Watch", "Workspace", "WorkspaceBusyError", "WorkspaceNotFoundError",
+        "VersionDroppedError", "Watch", "Workspace", "WorkspaceBusyError", "WorkspaceNotFoundError", "remove_tree",
     ]  # fmt: skip
