@@ -1,5 +1,6 @@
 """What differs between the working tree and the newest recorded moment, as notes in an order that can be applied."""
 
+import contextlib
 import errno
 import os
 import stat
@@ -12,6 +13,7 @@ from chronicle.model.errors import FileNotFoundInHistoryError
 from chronicle.model.iterations import Version
 from chronicle.model.paths import joined
 from chronicle.recording.notes import ChangeNote, WroteNote
+from chronicle.recording.tokens import directory_below
 from chronicle.store.history import History
 
 HOLLOW_XATTR: Final = "user.chronicle.hollow"
@@ -65,11 +67,15 @@ class _Run:
         self._may_be_hollow = may_be_hollow
         self._linked: dict[int, bytes] = {}
         self._added: list[tuple[bytes, os.stat_result]] = []
+        self._held: tuple[bytes, int] | None = None
 
     def of(self, path: bytes) -> Iterator[Found]:
-        yield from self._compare(path)
-        for added, seen in self._added:
-            yield from self._new(added, seen)
+        try:
+            yield from self._compare(path)
+            for added, seen in self._added:
+                yield from self._new(added, seen)
+        finally:
+            self._let_go()
 
     def _compare(self, path: bytes) -> Iterator[Found]:
         if path:
@@ -93,13 +99,14 @@ class _Run:
         """Compares what a directory holds; puts those of its directories that are to be looked into on `pending`."""
         try:
             known = {entry.name: entry.version for entry in self._history.entries(path)}
-            listing = os.scandir(self._place(path))
+            directory = directory_below(self._tree, path)
         except (FileNotFoundError, NotADirectoryError, FileNotFoundInHistoryError):
             return  # gone meanwhile: what took it away is noted
-        with listing:
+        with _closing(directory), os.scandir(directory) as listing:
             for here in listing:
-                inside = path + b"/" + here.name if path else here.name
-                version = known.pop(here.name, None)
+                name = os.fsencode(here.name)
+                inside = path + b"/" + name if path else name
+                version = known.pop(name, None)
                 try:
                     seen = here.stat(follow_symlinks=False)
                 except OSError:
@@ -193,9 +200,10 @@ class _Run:
     def _listed(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
         found = []
         try:
-            with os.scandir(self._place(path)) as listing:
+            directory = directory_below(self._tree, path)
+            with _closing(directory), os.scandir(directory) as listing:
                 for here in listing:
-                    inside = joined(path, here.name)
+                    inside = joined(path, os.fsencode(here.name))
                     try:
                         seen = here.stat(follow_symlinks=False)
                     except OSError:
@@ -219,7 +227,23 @@ class _Run:
             return None  # gone meanwhile
 
     def _place(self, path: bytes) -> bytes:
-        return self._tree + b"/" + path if path else self._tree
+        """What system calls that don't follow a link at the end take for a path: no link on the way is followed either.
+
+        Raises:
+            OSError: a directory on the way is gone.
+        """
+        if not path:
+            return self._tree
+        above, _, name = path.rpartition(b"/")
+        if self._held is None or self._held[0] != above:
+            self._let_go()
+            self._held = (above, directory_below(self._tree, above))
+        return b"/proc/self/fd/%d/%b" % (self._held[1], name)
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held[1])
+            self._held = None
 
     def _is_hollow(self, path: bytes) -> bool:
         try:
@@ -229,7 +253,19 @@ class _Run:
         return True
 
     def _xattrs(self, path: bytes) -> dict[bytes, bytes]:
-        return own_xattrs(self._place(path))
+        try:
+            return own_xattrs(self._place(path))
+        except OSError:
+            return {}  # gone meanwhile
+
+
+@contextlib.contextmanager
+def _closing(descriptor: int) -> Iterator[None]:
+    """Closes the descriptor at the end."""
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _are_directories(known: Version, seen: os.stat_result) -> bool:

@@ -11,6 +11,7 @@ from chronicle.layout import Layout
 from chronicle.recording.comparing import Comparison
 from chronicle.recording.notes import ChangeNote
 from chronicle.recording.recorder import Recorder
+from chronicle.recording.tokens import open_below
 from chronicle.store.history import History
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def reconcile(layout: Layout, history: History, recorder: Recorder, *, paths: It
             if isinstance(note, ChangeNote):
                 recorder.changed(note.change)
                 continue
-            fd = _open(tree + b"/" + note.path)
+            fd = _open(tree, note.path)
             if fd < 0:
                 continue
             recorder.wrote(note.path, fd, note.mode)
@@ -56,11 +57,11 @@ def reconcile(layout: Layout, history: History, recorder: Recorder, *, paths: It
     return noted
 
 
-def _open(place: bytes) -> int:
+def _open(tree: bytes, path: bytes) -> int:
     try:
-        fd = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = open_below(tree, path)
     except OSError as error:
-        _log.info("a file can't be compared", extra={"path": place.decode(errors="replace"), "reason": str(error)})
+        _log.info("a file can't be compared", extra={"path": path.decode(errors="replace"), "reason": str(error)})
         return -1
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd

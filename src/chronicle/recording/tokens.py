@@ -148,16 +148,30 @@ def open_below(tree: bytes, path: bytes) -> int:
     Raises:
         OSError: it isn't there, or a name on the way is no directory.
     """
-    *above, name = path.split(b"/")
-    here = os.open(tree, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    above, _, name = path.rpartition(b"/")
+    here = directory_below(tree, above)
     try:
-        for part in above:
-            below = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
-            os.close(here)
-            here = below
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
     finally:
         os.close(here)
+
+
+def directory_below(tree: bytes, path: bytes) -> int:
+    """Opens the directory at `path` of the tree (`b""`: the tree itself), name by name as `open_below`.
+
+    Raises:
+        OSError: it isn't there, or a name on the way is no directory.
+    """
+    here = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in path.split(b"/") if path else ():
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+    except BaseException:
+        os.close(here)
+        raise
+    return here
 
 
 def _remove(path: Path) -> None:

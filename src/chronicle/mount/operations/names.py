@@ -162,6 +162,8 @@ class Names:
         directory, flags = protocol.U64.unpack_from(request.body)[0], protocol.U32.unpack_from(request.body, 8)[0]
         if flags & ~(host.RENAME_NOREPLACE | host.RENAME_EXCHANGE):
             raise OSError(errno.EINVAL, "unknown flags")
+        if request.resent and flags & host.RENAME_EXCHANGE:  # done or not looks the same, and twice is undone
+            raise OSError(errno.EIO, "may have been exchanged already")
         return self._rename(request, directory, request.names(16), flags)
 
     def _rename(self, request: Request, directory: int, names: tuple[bytes, bytes], flags: int) -> Reply:
