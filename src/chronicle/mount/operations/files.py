@@ -205,6 +205,8 @@ class Files:
         st = os.fstat(fd)
         self._quota.measured(node, st)
         if not node.writers:
+            if not node.named and node.accounted >= 0:
+                self._quota.changed(node.accounted, 0)
             node.accounted = -1
         if not node.named or not self._notes.is_changed(node, st):
             os.close(fd)

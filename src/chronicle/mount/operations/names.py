@@ -133,9 +133,12 @@ class Names:
         last = st.st_nlink <= 1 or stat.S_ISDIR(st.st_mode)
         if last and stat.S_ISREG(st.st_mode):
             counted = node.accounted if node is not None and node.accounted >= 0 else st.st_size
-            self._served.quota.changed(counted, 0)
-            if node is not None:
-                node.accounted = -1
+            if node is not None and node.writers:
+                node.accounted = counted  # it holds what it holds until it is closed
+            else:
+                self._served.quota.changed(counted, 0)
+                if node is not None:
+                    node.accounted = -1
         if node is not None:
             self._table.removed(node, parent, name, last=last)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.chronicle_mounts import mount_maker
+from tests.waiting import until
 
 MIB = 1 << 20
 
@@ -34,3 +35,18 @@ def test_a_full_workspace_refuses_new_content_and_takes_it_again_after_a_removal
         (directory / "again").write_bytes(os.urandom(MIB))
         mounted.workspace.barrier()
         assert len(mounted.workspace.read(b"again")) == MIB
+
+
+@pytest.mark.proves("CHR-QUOTA")
+def test_a_file_without_a_name_counts_until_it_is_closed(tmp_path: Path) -> None:
+    with mount_maker(tmp_path) as maker:
+        directory = maker(quota_bytes=8 * MIB).directory
+        with (directory / "hidden").open("wb") as hidden:
+            hidden.write(os.urandom(8 * MIB))
+            hidden.flush()
+            (directory / "hidden").unlink()
+            until(lambda: os.statvfs(directory).f_bavail == 0, what="the nameless file is counted")
+            with pytest.raises(OSError, match="No space left"):
+                (directory / "more").write_bytes(b"more")
+        until(lambda: os.statvfs(directory).f_bavail > 0, what="it is counted no more")
+        (directory / "more").write_bytes(b"more")
