@@ -31,6 +31,11 @@ _UNCACHED: Final = (0, 0)
 _BLOCK: Final = 4096
 
 
+HELD_BYTES: Final = 64 << 20
+"""What all open files below `.chronicle/` of a mount may hold together, in bytes; one alone may be larger. More is `ENOMEM`: old
+content is unpacked for each open, outside the workspace's quota."""
+
+
 class _Known:
     """A virtual node the kernel knows."""
 
@@ -59,6 +64,7 @@ class MadeNodes:
         self._known: dict[int, _Known] = {}
         self._numbers: dict[tuple[int, bytes], int] = {}
         self._contents: dict[int, bytes | int] = {}
+        self._held = 0
         self._next = FIRST | generation << 40
         self._waiting: set[int] = set()
         self._handlers: dict[int, Handler] = {
@@ -112,6 +118,7 @@ class MadeNodes:
         """Gives back what open files hold."""
         with self._lock:
             contents, self._contents = self._contents, {}
+            self._held = 0
         for content in contents.values():
             _close(content)
 
@@ -189,10 +196,17 @@ class MadeNodes:
         return self._opened(request.unique, content, how)
 
     def _opened(self, unique: int, content: bytes | int, how: int) -> bytes:
+        size = _size(content)
         with self._lock:
-            number = self._next
-            self._next += 1
-            self._contents[number] = content
+            room = not self._contents or self._held + size <= HELD_BYTES
+            if room:
+                number = self._next
+                self._next += 1
+                self._contents[number] = content
+                self._held += size
+        if not room:
+            _close(content)
+            return protocol.failed(unique, errno.ENOMEM)
         return protocol.opened(unique, number, how)
 
     def _later(
@@ -236,6 +250,8 @@ class MadeNodes:
         number = protocol.U64.unpack_from(request.body)[0]
         with self._lock:
             content = self._contents.pop(number, None)
+            if content is not None:
+                self._held -= _size(content)
         _close(content)
         return protocol.ok(request.unique)
 
@@ -279,6 +295,10 @@ def _directory(made: VirtualNode) -> VirtualDirectory:
     if not isinstance(made, VirtualDirectory):
         raise OSError(errno.ENOTDIR, "not a directory")
     return made
+
+
+def _size(content: bytes | int) -> int:
+    return os.fstat(content).st_size if isinstance(content, int) else len(content)
 
 
 def _number(error: BaseException) -> int:

@@ -50,3 +50,27 @@ def test_a_file_without_a_name_counts_until_it_is_closed(tmp_path: Path) -> None
                 (directory / "more").write_bytes(b"more")
         until(lambda: os.statvfs(directory).f_bavail > 0, what="it is counted no more")
         (directory / "more").write_bytes(b"more")
+
+
+@pytest.mark.proves("CHR-QUOTA")
+def test_old_versions_held_open_are_bounded(tmp_path: Path) -> None:
+    with mount_maker(tmp_path) as maker:
+        mounted = maker()
+        (mounted.directory / "file").write_bytes(os.urandom(12 * MIB))
+        then = mounted.workspace.barrier()
+        past = mounted.directory / ".chronicle" / "at" / str(then) / "file"
+        opened: list[int] = []
+        try:
+            with pytest.raises(OSError) as refused:
+                _open_often(past, opened)
+            assert refused.value.errno == errno.ENOMEM
+            assert 1 <= len(opened) <= 6
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+        assert len(past.read_bytes()) == 12 * MIB
+
+
+def _open_often(path: Path, opened: list[int]) -> None:
+    for _ in range(20):
+        opened.append(os.open(path, os.O_RDONLY))
