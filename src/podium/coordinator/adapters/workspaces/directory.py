@@ -48,6 +48,8 @@ class DirectoryWorkspaces:
         path = self._path(agent_id)
         if not path.is_dir():
             await asyncio.to_thread(_make, path, template_of(deployment), owner)
+        elif owner is not None and path.stat().st_uid != owner[0]:
+            await asyncio.to_thread(give, path, owner)  # a fork's files, which nobody could use until now
         return path
 
     async def close(self, agent_id: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from chronicle.model.errors import WorkspaceNotFoundError
 from chronicle.workspace.library import Workspace
 
 KEPT: Final = 32
@@ -27,6 +28,7 @@ class Shelf:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._barred: set[str] = set()
 
     @contextmanager
     def borrow(self, name: str, root: Path) -> Iterator[Workspace]:
@@ -52,6 +54,18 @@ class Shelf:
         if idle:
             kept.workspace.close()
 
+    @contextmanager
+    def barred(self, name: str) -> Iterator[None]:
+        """Nobody can borrow it meanwhile: it is being erased, and its name may be another's afterwards."""
+        with self._lock:
+            self._barred.add(name)
+        self.drop(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._barred.discard(name)
+
     def close(self) -> None:
         """Closes all."""
         with self._lock:
@@ -61,20 +75,30 @@ class Shelf:
 
     def _take(self, name: str, root: Path) -> _Kept:
         with self._lock:
+            self._refuse_barred(name)
             kept = self._kept.get(name)
             if kept is not None:
                 self._kept.move_to_end(name)
                 kept.users += 1
                 return kept
         opened = _Kept(Workspace.open(root), users=1)
-        with self._lock:
-            other = self._kept.get(name)
-            if other is None:
-                self._kept[name] = opened
-                return opened
-            other.users += 1
+        try:
+            with self._lock:
+                self._refuse_barred(name)
+                other = self._kept.get(name)
+                if other is None:
+                    self._kept[name] = opened
+                    return opened
+                other.users += 1
+        except WorkspaceNotFoundError:
+            opened.workspace.close()
+            raise
         opened.workspace.close()
         return other
+
+    def _refuse_barred(self, name: str) -> None:
+        if name in self._barred:
+            raise WorkspaceNotFoundError(name)
 
     def _give_back(self, kept: _Kept) -> None:
         with self._lock:

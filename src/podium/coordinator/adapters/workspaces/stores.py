@@ -12,7 +12,13 @@ from typing import Final
 import msgspec
 
 from chronicle.layout import Layout, Settings
-from chronicle.model.errors import ChronicleError, IterationNotFoundError, WorkspaceNotFoundError
+from chronicle.model.errors import (
+    ChronicleError,
+    InvalidInputError,
+    IterationNotFoundError,
+    WorkspaceBusyError,
+    WorkspaceNotFoundError,
+)
 from chronicle.workspace import forking
 from chronicle.workspace.library import Workspace
 from chronicle.workspace.marks import Lock, clean_mark
@@ -87,6 +93,8 @@ class Stores:
             Workspace.open(store).erase()
         except WorkspaceNotFoundError:
             pass
+        except (WorkspaceBusyError, InvalidInputError):
+            raise  # somebody writes it, or forks keep their contents in it
         except Exception:  # noqa: BLE001 - what can't be opened any more is removed all the same
             _log.warning("workspace_erased_by_force", extra={"agent_id": agent_id}, exc_info=True)
         shutil.rmtree(store, ignore_errors=True)
@@ -144,13 +152,16 @@ class Stores:
             with Workspace.open(store) as workspace:
                 workspace.barrier()
         self._places.beginning(agent_id).unlink()
+        _adopted(Layout(store)).unlink(missing_ok=True)
 
     def _clear(self, agent_id: str) -> None:
         """A making that was cut off leaves nothing. What an earlier version kept in a plain directory stays."""
+        store = self._places.store(agent_id)
+        _move_back(Layout(store), self._places.mountpoint(agent_id))
         try:
-            Workspace.open(self._places.store(agent_id)).erase()
+            Workspace.open(store).erase()
         except WorkspaceNotFoundError:
-            shutil.rmtree(self._places.store(agent_id), ignore_errors=True)
+            shutil.rmtree(store, ignore_errors=True)
 
 
 def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner | None) -> bool:
@@ -158,6 +169,7 @@ def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner 
     Whether there are any, which are then not in the history yet."""
     layout.tree.chmod(MODE)
     if mountpoint.is_dir() and any(mountpoint.iterdir()):
+        _adopted(layout).touch(mode=0o600)
         os.rename(mountpoint, layout.tree)
     elif template is not None:
         copy = layout.root / "filling"
@@ -172,6 +184,22 @@ def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner 
         give(layout.tree, owner)
     clean_mark(layout).unlink()  # the tree is ahead of the history: whoever writes next records what differs
     return True
+
+
+def _adopted(layout: Layout) -> Path:
+    """The mark that the tree is, or is about to be, files that were there before: their only copy."""
+    return layout.root / "adopted"
+
+
+def _move_back(layout: Layout, mountpoint: Path) -> None:
+    """Undoes an adoption that was cut off, so that it begins anew."""
+    if not _adopted(layout).exists() or not layout.tree.is_dir() or not any(layout.tree.iterdir()):
+        return
+    if mountpoint.is_dir():
+        if any(mountpoint.iterdir()):
+            return  # it was not moved yet
+        mountpoint.rmdir()
+    os.rename(layout.tree, mountpoint)
 
 
 def _register_again(layout: Layout) -> None:

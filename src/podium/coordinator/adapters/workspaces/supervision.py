@@ -21,6 +21,9 @@ READY_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 20.0
 """How long unmounting everything may take; then it is killed, and what is left is taken away by force."""
 
+FOLLOW_SECONDS: Final = 5.0
+"""How long the daemon of a coordinator that was killed may take to leave: it records and unmounts what it had."""
+
 PAUSE_SECONDS: Final = 0.05
 PAUSE_MAX_SECONDS: Final = 5.0
 """Wait before it is started again, doubled each time it does not come up."""
@@ -50,7 +53,16 @@ class Supervision:
         Raises:
             WorkspacesUnavailableError: it did not start; its reason.
         """
-        await self._begin()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + FOLLOW_SECONDS
+        while True:
+            try:
+                await self._begin()
+                break
+            except WorkspacesUnavailableError:
+                if loop.time() >= end:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)
         self._owner.start(self._watch(), "watch Chronicle's daemon")
 
     async def stop(self) -> None:

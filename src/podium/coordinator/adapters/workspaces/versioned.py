@@ -241,10 +241,13 @@ class VersionedWorkspaces:
         presence = self._presence(agent_id)
         async with presence.lock:
             await self._unmount(presence)
-            await asyncio.to_thread(self._shelf.drop, agent_id)
-            await asyncio.to_thread(self._stores.erase, agent_id)
+            await asyncio.to_thread(self._erase, agent_id)
         if self._known.get(agent_id) is presence and not presence.followers:
             del self._known[agent_id]
+
+    def _erase(self, agent_id: str) -> None:
+        with self._shelf.barred(agent_id):
+            self._stores.erase(agent_id)
 
     # ── moments ─────────────────────────────────────────────────────────────────────────────────────────────
 
