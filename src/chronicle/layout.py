@@ -62,6 +62,7 @@ class Layout:
     lock                held (flock) by the one process that writes the workspace
     control.sock        that process listens here
     mount.json          where it is mounted and by whom, while it is
+    page                memory that this process shares with users of the mount (`chronicle.page`)
     ```
     """
 
@@ -75,6 +76,7 @@ class Layout:
         self.lock = root / "lock"
         self.control = root / "control.sock"
         self.mount_file = root / "mount.json"
+        self.page = root / "page"
 
     def exists(self) -> bool:
         """Whether a workspace is there."""

@@ -16,6 +16,7 @@ from chronicle.mount.magic import Magic
 from chronicle.mount.options import MountOptions
 from chronicle.mount.session import Session
 from chronicle.mount.takeover import TakeoverMemory
+from chronicle.page import Page
 from chronicle.watch import WatchBackend
 from chronicle.workspace import here, trees
 from chronicle.workspace.writer import Writer
@@ -82,7 +83,7 @@ class FuseFront:
 
     backend: Literal["fuse", "watch"] = "fuse"
 
-    def __init__(self, order: Order, writer: Writer, hands: Hands) -> None:
+    def __init__(self, order: Order, writer: Writer, hands: Hands, page: Page | None) -> None:
         self._mountpoint = order.mountpoint
         self._writer = writer
         self._hands = hands
@@ -90,6 +91,8 @@ class FuseFront:
         self.served = threading.Event()
         trees.move_home(writer.layout)
         writer.compare(COMPARE_SECONDS)
+        memory = TakeoverMemory(order.memory)
+        shared = page if _may_share(order, writer, memory) else None
         self._magic = Magic(writer.history, writer.pool, writer.layout.root)
         self._session = Session(
             writer.layout,
@@ -99,8 +102,12 @@ class FuseFront:
             order.options,
             device=order.device,
             virtual=self._magic,
-            memory=TakeoverMemory(order.memory),
+            memory=memory,
+            page=shared,
         )
+        if shared is not None:
+            writer.recorder.share(shared)
+            shared.begin()
 
     @property
     def passthrough(self) -> bool:
@@ -153,6 +160,13 @@ class FuseFront:
             extra={"mountpoint": str(self._mountpoint), "reason": self.lazy},
         )
         device.unmount(self._mountpoint, lazy=True)
+
+
+def _may_share(order: Order, writer: Writer, memory: TakeoverMemory) -> bool:
+    """Whether all that is open for writing will be known here. Not after a takeover: files that were opened before are not. Where
+    replies wait for the record there is little to save."""
+    durability = order.options.durability or writer.settings.durability
+    return not memory.agreed.minor and durability == "queued"
 
 
 class _Acting:

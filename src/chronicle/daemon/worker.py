@@ -15,6 +15,7 @@ from chronicle.daemon.holding import Holder
 from chronicle.daemon.lines import Ended, Failed, Leave, Ready, hear, tell
 from chronicle.layout import Layout
 from chronicle.model.errors import ChronicleError
+from chronicle.page import Page
 from chronicle.store.pool.uploading import Uploader
 from chronicle.workspace.writer import Writer
 
@@ -52,13 +53,14 @@ class Worker:
         self._uploader: Uploader | None = None
         layout = Layout(order.workspace)
         self._writer = Writer.begin(layout, layout.read_settings(), on_recorded=self._recorded)
+        self._page = Page.make(layout.page)
         try:
             self._hands = Hands(line)
             self._front: Front
             if order.backend == "watch":
                 self._front = WatchFront(order, self._writer)
             else:
-                self._front = FuseFront(order, self._writer, self._hands)
+                self._front = FuseFront(order, self._writer, self._hands, self._page)
             if self._writer.pool.remote is not None:
                 self._uploader = Uploader(self._writer.pool)
             self._holder = Holder(self._writer, self._front, order.mountpoint, self._uploader)
@@ -98,6 +100,8 @@ class Worker:
     def _end(self) -> int:
         """Nothing comes any more: writes everything down and lets go."""
         assert self._holder is not None
+        if self._page is not None:
+            self._page.end()
         self._holder.stop()
         self._hands.close()
         if self._uploader is not None:

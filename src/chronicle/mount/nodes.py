@@ -8,6 +8,7 @@ from typing import Final
 
 from chronicle.mount.protocol import ROOT_ID
 from chronicle.mount.takeover import TakeoverMemory
+from chronicle.page import Page
 from chronicle.recording import Token
 
 DEEP_BYTES: Final = 3000
@@ -165,6 +166,7 @@ class NodeTable:
         self.handles: dict[int, Handle] = {}
         self.writing: set[Node] = set()
         self.memory = memory
+        self.page: Page | None = None
         self._next = ROOT_ID + 1
         self._next_handle = (memory.generation if memory is not None else 0) << 40 | 1
         self.on_forgotten: Callable[[Node], None] | None = None
@@ -348,6 +350,8 @@ class NodeTable:
         if handle.writable:
             node.writers += 1
             self.writing.add(node)
+            if self.page is not None:
+                self.page.opened()
         return handle
 
     def closed(self, number: int) -> Handle | None:

@@ -30,6 +30,7 @@ from chronicle.mount.sweep import Sweep
 from chronicle.mount.takeover import Agreed, TakeoverMemory
 from chronicle.mount.uring import MAX_WRITE, UringChannel, is_enabled
 from chronicle.mount.virtual import VirtualTree
+from chronicle.page import Page
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Session:
     """Serves one mount from `device`, which stays the caller's, until it is unmounted.
 
     `memory` lets another process go on after this one; one that holds what an earlier process agreed makes this session a
-    takeover: the kernel is asked to send unanswered requests again. `statistics` counts requests by opcode; `passthrough` and
+    takeover: the kernel is asked to send unanswered requests again. `page` has open files counted. `statistics` counts requests by opcode; `passthrough` and
     `resend` say, once INIT is answered, what the kernel does for us.
     """
 
@@ -64,6 +65,7 @@ class Session:
         device: int,
         virtual: VirtualTree | None = None,
         memory: TakeoverMemory | None = None,
+        page: Page | None = None,
     ) -> None:
         self.options = options
         self.statistics: dict[int, int] = {}
@@ -79,6 +81,7 @@ class Session:
         self._root_fd = os.open(layout.tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._memory = memory
         self.table = NodeTable(os.fstat(self._root_fd).st_ino, memory)
+        self.table.page = page
         self.notes = Notes(recorder)
         self.quota = Quota(options.quota_bytes if options.quota_bytes is not None else settings.quota_bytes)
         self._served = Served(options, self.table, self.notes, self.quota, worktree, self._root_fd)

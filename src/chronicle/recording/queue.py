@@ -11,6 +11,7 @@ import msgspec
 
 from chronicle.model.errors import StorageError
 from chronicle.model.iterations import Checkpoint
+from chronicle.page import Page
 from chronicle.recording.journal import Journal
 from chronicle.recording.notes import ChangeNote, CheckpointNote, RescanNote, WroteNote
 from chronicle.recording.tokens import Token
@@ -64,6 +65,7 @@ class Queue:
         self.held = 0
         self.latest: dict[int, Token] = {}
         self.copied = 0
+        self.page: Page | None = None
         self._limits = limits
         self._bytes = 0
         self._bell = threading.Lock()
@@ -97,9 +99,24 @@ class Queue:
                 self._bytes += token.size
                 self.held += token.fd >= 0
             self.items.append(Item(self.journal.end, note, token, told))
+            if self.page is not None:
+                self.page.noted()
             if len(self.items) >= self._ring_at or self._bytes >= self._limits.batch_bytes or told is not None:
                 self._ring(urgent=told is not None)
         return refused
+
+    def miss(self) -> None:
+        """There was no room for a note: everything is to be compared once there is."""
+        with self.lock:
+            self.missed = True
+            if self.page is not None:
+                self.page.noted()
+
+    def share(self, page: Page) -> None:
+        """Counts on the page from now on."""
+        with self.lock:
+            self.page = page
+            page.noted()
 
     def _follow(self, token: Token) -> None:
         """Ties a token to an earlier one of the same file that is neither recorded nor settled."""
@@ -166,12 +183,15 @@ class Queue:
                 self._urgent = False
         return batch
 
-    def recorded(self, position: int) -> None:
-        """Everything up to the position is in the history: the journal is cut when that is worth it, who waits is woken."""
+    def recorded(self, position: int, head: int) -> None:
+        """Everything up to the position is in the history, whose head is `head`: the journal is cut when that is worth it, who waits
+        is woken."""
         with self.lock:
             self.consumed = max(self.consumed, position)
             if not self.items:
                 self.consumed = self.journal.end
+                if self.page is not None and not self.missed:
+                    self.page.recorded(head)
             journal = self.journal
             if journal.size > CUT_BYTES and (journal.end - self.consumed) * 4 <= journal.size:
                 with contextlib.suppress(OSError):  # the disk is full: it stays longer than it need be

@@ -13,6 +13,7 @@ from chronicle.layout import Layout, Settings
 from chronicle.model.changes import Change
 from chronicle.model.iterations import Checkpoint, Iteration
 from chronicle.model.paths import BESIDE, MAGIC
+from chronicle.page import Page
 from chronicle.recording.batches import BatchWriter
 from chronicle.recording.comparing import Comparison
 from chronicle.recording.contents import WHOLE_BYTES
@@ -80,6 +81,7 @@ class Recorder:
             layout, self._queue, history, pool, self.comparison, self._measured, durable=settings.durability == "sync"
         )
         self._turn: str | None = None
+        self._turn_number = 0
         self._due: dict[int, float] = {}
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
@@ -111,7 +113,7 @@ class Recorder:
         except OSError:
             return Token(None, 0)
         at = time.time_ns() // 1_000_000
-        note = WroteNote(path, at, mode, seen.st_mtime_ns, seen.st_ino, seen.st_size, self._turn)
+        note = WroteNote(path, at, mode, seen.st_mtime_ns, seen.st_ino, seen.st_size, self._whose())
         token = Token(note, 0, fd)
         if note.size > WHOLE_BYTES:
             self._due[note.inode] = _NOT_NOW
@@ -154,11 +156,29 @@ class Recorder:
         ):
             self._changed_among_excluded(change)
         else:
-            self._put(ChangeNote(change, self._turn), None)
+            self._put(ChangeNote(change, self._whose()), None)
 
     def annotate(self, turn_id: str | None) -> None:
         """Changes noted from now on are this turn's doing; None: nobody's."""
+        page = self._queue.page
+        if page is not None:
+            self._turn_number = page.turn_number
         self._turn = turn_id
+
+    def share(self, page: Page) -> None:
+        """Counts notes on the page from now on, and takes turns from it as well as from `annotate`; the later one holds."""
+        self._turn_number = page.turn_number
+        self._queue.share(page)
+        self.when_recorded(lambda _: None)  # so that it is said on the page that there is nothing, if there is nothing
+
+    def _whose(self) -> str | None:
+        page = self._queue.page
+        if page is not None and page.turn_number != self._turn_number:
+            found = page.turn()
+            if found is not None:
+                number, self._turn = found
+                self._turn_number = number
+        return self._turn
 
     def checkpoint(self, *, label: str | None, turn_id: str | None, done: Callable[[Checkpoint], None]) -> None:
         """Names the moment between what was noted before and what is noted after. `done` is called on the recorder's thread."""
@@ -169,7 +189,7 @@ class Recorder:
 
     def rescan(self, path: bytes) -> None:
         """Lets the recorder compare what is at and below the path with what it has recorded, in order with the changes."""
-        self._put(RescanNote(path, time.time_ns() // 1_000_000, self._turn), None)
+        self._put(RescanNote(path, time.time_ns() // 1_000_000, self._whose()), None)
 
     def when_recorded(self, done: Callable[[int], None]) -> None:
         """Calls `done(head)` on the recorder's thread once everything noted before is on disk."""
@@ -214,7 +234,7 @@ class Recorder:
     def _put(self, note: ChangeNote | WroteNote | RescanNote, token: Token | None) -> None:
         queue = self._queue
         if queue.pressed and not self._has_room():
-            queue.missed = True
+            queue.miss()
             if token is not None and token.note is not None:
                 token.close()
                 token.done = True
@@ -246,11 +266,11 @@ class Recorder:
         excluded = self._is_excluded_now(change.path)
         if change.source is None or change.kind == "link":
             if not excluded:
-                self._put(ChangeNote(change, self._turn), None)
+                self._put(ChangeNote(change, self._whose()), None)
             return
         source_excluded = self._was_excluded(change)
         if not excluded and not source_excluded:
-            self._put(ChangeNote(change, self._turn), None)
+            self._put(ChangeNote(change, self._whose()), None)
             if self.excluded.anchored:  # below it, other patterns may hold now
                 self.rescan(change.path)
             return
@@ -320,7 +340,7 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - whatever it is: what was noted waits, and is not lost
             self._fail(error)
             return False
-        self._queue.recorded(batch[-1].end)
+        self._queue.recorded(batch[-1].end, self._history.head)
         if self.failure is not None:
             _log.info("changes are recorded again")
             self.failure = None

@@ -66,6 +66,8 @@ class VersionedWorkspaces:
         self.opened: set[str] = set()
         self.delay = 0.0
         self.refuses: str | None = None
+        self.has_pages = False
+        self.asked = 0
 
     def write(self, agent_id: str, path: str, content: bytes | None) -> None:
         """A file is written, or (None) removed."""
@@ -99,12 +101,26 @@ class VersionedWorkspaces:
         return self.of[agent_id].head if agent_id in self.of else 0
 
     async def barrier(self, agent_id: str) -> int:
+        self.asked += 1
         await asyncio.sleep(self.delay)
         self._push(agent_id)
         return self.head_iteration(agent_id)
 
+    def quiet(self, agent_id: str) -> int | None:
+        known = self.has_pages and not self.of[agent_id].unheard
+        return self.head_iteration(agent_id) if known else None
+
+    def begin_turn(self, agent_id: str, turn_id: str | None) -> bool:
+        if self.has_pages:
+            self._belong(agent_id, turn_id)
+        return self.has_pages
+
     async def annotate(self, agent_id: str, turn_id: str | None) -> None:
+        self.asked += 1
         await asyncio.sleep(0)
+        self._belong(agent_id, turn_id)
+
+    def _belong(self, agent_id: str, turn_id: str | None) -> None:
         self.notes.append((agent_id, turn_id))
         if agent_id in self.of:
             self.of[agent_id].turn_id = turn_id

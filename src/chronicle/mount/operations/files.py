@@ -197,6 +197,8 @@ class Files:
             os.close(handle.fd)
         else:
             self._close_written(handle)
+            if self._table.page is not None:
+                self._table.page.closed()
         self._table.released(node)
         return protocol.ok(request.unique)
 

@@ -300,6 +300,13 @@ class Workspaces(Protocol):
         """
         ...
 
+    def quiet(self, agent_id: str) -> int | None:
+        """What `barrier` would answer, when that is known without asking: nothing happened that is not recorded, and followers
+        were told of all. None: it is not known."""
+
+    def begin_turn(self, agent_id: str, turn_id: str | None) -> bool:
+        """Does what `annotate` does, when that takes no time; False: use `annotate`."""
+
     async def annotate(self, agent_id: str, turn_id: str | None) -> None:
         """What happens from now on belongs to this turn (None: to none). Returns when that is so; cheap.
 

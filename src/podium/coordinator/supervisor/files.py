@@ -116,7 +116,7 @@ class Files:
         for event in self._of_others.end():
             step.event("file.changed", event)
         self._wanted = turn_id
-        if self._noted != turn_id:
+        if self._noted != turn_id and not self._note_at_once():
             self._instance.life.outlet.hold()
             step.after.append(self._note)
 
@@ -143,6 +143,10 @@ class Files:
             return False
         message_id = running.entry.message_id
         if not any(isinstance(frame, Complete | Failed) and frame.message_id == message_id for frame in frames):
+            return False
+        quiet = self._instance.around.workspaces.quiet(self._agent_id)
+        if quiet is not None:
+            self._recorded = quiet
             return False
         running.concluding = True
         self._held = frames
@@ -180,10 +184,17 @@ class Files:
     def _note(self) -> None:
         if self._instance.is_over or self._instance.lost:
             return
-        if self._noting is None and self._noted != self._wanted:
+        if self._noting is None and self._noted != self._wanted and not self._note_at_once():
             self._noting = self._instance.around.tasks.start(self._note_turns(), f"note the turn of {self._agent_id}")
         elif self._noting is None:
             self._instance.life.outlet.release()
+
+    def _note_at_once(self) -> bool:
+        """Tells the workspace of the turn without asking it, if it may be; not while it is being asked."""
+        if self._noting is not None or not self._instance.around.workspaces.begin_turn(self._agent_id, self._wanted):
+            return False
+        self._noted = self._wanted
+        return True
 
     async def _note_turns(self) -> None:
         try:

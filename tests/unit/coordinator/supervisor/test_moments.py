@@ -106,6 +106,20 @@ async def test_the_workspace_knows_the_turn_before_the_agent_does_and_forgets_it
     assert [found.turn_id for found in house.workspaces.of["agent"].iterations] == [one, two]
 
 
+async def test_a_turn_that_touches_no_files_asks_nothing_of_the_workspace(house: House) -> None:
+    instance = await house.create()
+    await turn(instance, "a=1")
+    house.workspaces.has_pages = True
+    before, noted = house.workspaces.asked, len(house.workspaces.notes)
+    turns = [await turn(instance, "hello") for _ in range(3)]
+    assert house.workspaces.asked == before
+    assert [turn_id for _, turn_id in house.workspaces.notes[noted:] if turn_id] == turns
+    assert contents(instance, "checkpoint")[-1]["iteration"] == 1
+    changing = await turn(instance, "b=1")
+    assert house.workspaces.of["agent"].iterations[-1].turn_id == changing
+    assert contents(instance, "checkpoint")[-1]["iteration"] == 2
+
+
 async def test_what_changes_between_turns_belongs_to_none(house: House) -> None:
     instance = await house.create()
     await turn(instance, "a=1")

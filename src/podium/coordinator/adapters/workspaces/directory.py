@@ -63,6 +63,14 @@ class DirectoryWorkspaces:
         """There is nothing to wait for."""
         return 0
 
+    def quiet(self, agent_id: str) -> int | None:  # noqa: ARG002 - the port has it
+        """Nothing is known of the files."""
+        return None
+
+    def begin_turn(self, agent_id: str, turn_id: str | None) -> bool:  # noqa: ARG002 - the port has it
+        """There is nobody to tell."""
+        return False
+
     async def annotate(self, agent_id: str, turn_id: str | None) -> None:
         """Nothing is recorded."""
 

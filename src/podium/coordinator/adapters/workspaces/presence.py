@@ -10,6 +10,7 @@ from chronicle.control.client import NobodyThereError
 from chronicle.control.messages import Annotate, Request
 from chronicle.layout import Layout
 from chronicle.model.iterations import Iteration
+from chronicle.page import Page
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.workspaces.failures import unavailable
 from podium.coordinator.adapters.workspaces.holder import HolderLink
@@ -39,7 +40,10 @@ class Presence:
         self.head: int | None = None
         self.lingering: asyncio.TimerHandle | None = None
         self.followers: set[Follower] = set()
-        self._socket = Layout(store).control
+        layout = Layout(store)
+        self._socket = layout.control
+        self._page_file = layout.page
+        self._page: Page | None = None
         self._tasks = tasks
         self._link: HolderLink | None = None
         self._linked = asyncio.Event()
@@ -61,12 +65,15 @@ class Presence:
         except BaseException:
             link.close()
             raise
+        self._close_page()
+        self._page = Page.find(self._page_file)
         self._link = link
         self._linked.set()
 
     def unlink(self) -> None:
         """Nobody serves it from now on."""
         self._linked.clear()
+        self._close_page()
         link, self._link = self._link, None
         if link is not None:
             link.close()
@@ -74,8 +81,23 @@ class Presence:
 
     async def annotate(self, turn_id: str | None) -> None:
         """See `Workspaces.annotate`."""
+        if not self.begin_turn(turn_id):
+            await self.ask(lambda number: Annotate(number, turn_id), type(None), LINK_SECONDS)
+
+    def begin_turn(self, turn_id: str | None) -> bool:
+        """As `annotate`, when that takes no request; False: it does."""
         self.turn_id = turn_id
-        await self.ask(lambda number: Annotate(number, turn_id), type(None), LINK_SECONDS)
+        return self._page is not None and self._page.begin_turn(turn_id)
+
+    def quiet(self) -> int | None:
+        """The newest iteration, when a barrier would find nothing to do and followers were told of all; None: not known."""
+        head = self._page.quiet() if self._page is not None else None
+        return head if head == self.head else None
+
+    def _close_page(self) -> None:
+        page, self._page = self._page, None
+        if page is not None:
+            page.close()
 
     async def ask(self, request: Callable[[int], Request], kind: type[T], seconds: float) -> T:
         """Asks who serves it; asks who comes after it when that one ends meanwhile, so: for what may be done twice.
@@ -120,6 +142,7 @@ class Presence:
     def _lost(self, link: HolderLink) -> None:
         if link is not self._link:
             return
+        self._close_page()
         self._link = None
         self._linked.clear()
         if self.mounted:

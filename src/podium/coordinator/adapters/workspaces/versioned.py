@@ -259,6 +259,16 @@ class VersionedWorkspaces:
         with _problems():
             return await presence.hear(await presence.ask(Barrier, int, BARRIER_SECONDS))
 
+    def quiet(self, agent_id: str) -> int | None:
+        """See the port."""
+        presence = self._known.get(agent_id)
+        return presence.quiet() if presence is not None and presence.mounted else None
+
+    def begin_turn(self, agent_id: str, turn_id: str | None) -> bool:
+        """See the port."""
+        presence = self._known.get(agent_id)
+        return presence is not None and presence.mounted and presence.begin_turn(turn_id)
+
     async def annotate(self, agent_id: str, turn_id: str | None) -> None:
         """See the port."""
         presence = self._presence(agent_id)
