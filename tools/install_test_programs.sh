@@ -19,6 +19,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
 fi
 
+# npm knows no SSL_CERT_FILE; where the host's certificates are named by it, npm is told.
+export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-${SSL_CERT_FILE:-}}"
 if ! command -v bun >/dev/null 2>&1 && [ ! -x .tools/bin/bun ]; then
     case "$(uname -m)" in x86_64) package=@oven/bun-linux-x64 ;; aarch64) package=@oven/bun-linux-aarch64 ;; *) package= ;; esac
     if [ -n "$package" ] && command -v npm >/dev/null 2>&1 &&
