@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+
 from tests.chronicle_mounts import Mounted
 
 LIMIT = 300_000

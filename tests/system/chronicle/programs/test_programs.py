@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import watchfiles
-from tests.chronicle_mounts import Mounted
 
+from tests.chronicle_mounts import Mounted
 from tests.system.chronicle.programs.running import needs, run
 from tests.waiting import until
 
