@@ -17,6 +17,9 @@ from chronicle.model.errors import ChronicleError, NotSupportedError, StorageErr
 SOCKET: Final = "chronicled.sock"
 """The supervisor's socket in its directory."""
 
+LOCK: Final = "lock"
+"""The file in its directory that a supervisor holds (flock) while it lives."""
+
 MOUNT_SECONDS: Final = 30.0
 """A mount is ready within 50 ms; one whose journal has to be replayed takes longer, by what was in it."""
 

@@ -16,7 +16,7 @@ from chronicle.control.messages import ListMounts, Mount, Mounted, Stop, Supervi
 from chronicle.control.server import Reply, Server
 from chronicle.control.sockets import listen
 from chronicle.daemon import children
-from chronicle.daemon.client import SOCKET, own_directory
+from chronicle.daemon.client import LOCK, SOCKET, own_directory
 from chronicle.daemon.keeper import Keeper
 from chronicle.daemon.notes import Notes
 from chronicle.layout import Layout
@@ -44,7 +44,7 @@ class Supervisor:
         self.directory = directory
         self._until_idle = until_idle
         own_directory(directory)
-        self._lock = _taken(directory / "lock")
+        self._lock = _taken(directory / LOCK)
         self.notes = Notes(directory / "mounts")
         self.abilities: Abilities = probe()
         self.server: Server[SupervisorRequest] = Server(listen(directory / SOCKET), _decoder, self._handle)

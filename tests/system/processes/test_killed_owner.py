@@ -96,7 +96,8 @@ def nothing_adopted() -> bool:
 async def test_kill_minus_nine_leaves_no_survivor(way: str, user: dict[str, Any], data: Path) -> None:
     token = f"{10**6 + uuid.uuid4().int % 10**9}"
     owner = start_owner(data, token, HOSTS[way], user)
-    assert len(commands(token)) - 1 == AGENTS * DAEMONS  # the owner itself has the token in its arguments
+    # The owner itself has the token in its arguments.
+    await wait_until(lambda: len(commands(token)) - 1 == AGENTS * DAEMONS, what="all daemons of all agents")
     owner.send_signal(signal.SIGKILL)
     owner.wait(10)
     assert owner.stdout is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+from chronicle.daemon.client import LOCK
 from podium.base.tasks import TaskOwner
 from podium.coordinator.domain.ports import WorkspacesUnavailableError
 
@@ -55,15 +57,24 @@ class Supervision:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + FOLLOW_SECONDS
-        while True:
-            try:
-                await self._begin()
-                break
-            except WorkspacesUnavailableError:
-                if loop.time() >= end:
-                    raise
-            await asyncio.sleep(PAUSE_SECONDS)
+        while self._is_taken() and loop.time() < end:
+            await asyncio.sleep(0.05)
+        await self._begin()
         self._owner.start(self._watch(), "watch Chronicle's daemon")
+
+    def _is_taken(self) -> bool:
+        """Whether the daemon of an earlier coordinator still holds the directory."""
+        try:
+            descriptor = os.open(self.directory / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     async def stop(self) -> None:
         """Unmounts everything and ends it; bounded. Idempotent."""
