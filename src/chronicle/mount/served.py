@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from chronicle.mount import device
 from chronicle.mount.channel import Reply
@@ -12,9 +12,6 @@ from chronicle.mount.notes import Later, Notes
 from chronicle.mount.options import MountOptions
 from chronicle.mount.protocol import FOPEN_KEEP_CACHE, FOPEN_PASSTHROUGH, Request
 from chronicle.mount.quota import Quota
-
-HOLLOW: Final = "user.chronicle.hollow"
-"""The mark of placeholders."""
 
 Handler = Callable[[Request], Reply | None]
 """Answers one request; None: nothing, or later by itself. Raises `OSError` (its errno is the answer) or `Later`."""
@@ -81,13 +78,8 @@ class Served:
         Raises:
             Later: it is hollow.
         """
-        worktree = self.worktree
-        if worktree is None or not worktree.hollow or node.whole:
-            return
-        path = node.path()
-        if worktree.is_hollow(path):
-            raise Later(lambda: worktree.populate(path))
-        node.whole = True
+        if self.worktree is not None:
+            self._require_whole(node, self.worktree, self.worktree.populate)
 
     def require_filled(self, node: Node) -> None:
         """Before a file's content is touched.
@@ -95,13 +87,8 @@ class Served:
         Raises:
             Later: it is hollow.
         """
-        worktree = self.worktree
-        if worktree is None or not worktree.hollow or node.whole or not node.named:
-            return
-        path = node.path()
-        if worktree.is_hollow(path):
-            raise Later(lambda: worktree.fill(path))
-        node.whole = True
+        if self.worktree is not None and node.named:
+            self._require_whole(node, self.worktree, self.worktree.fill)
 
     def require_emptied(self, node: Node) -> None:
         """Before a file is truncated: a hollow one is made an empty one, without its content.
@@ -109,12 +96,15 @@ class Served:
         Raises:
             Later: it is hollow.
         """
-        worktree = self.worktree
-        if worktree is None or not worktree.hollow or node.whole or not node.named:
+        if self.worktree is not None and node.named:
+            self._require_whole(node, self.worktree, self.worktree.empty)
+
+    def _require_whole(self, node: Node, worktree: Hollows, make: Callable[[bytes], None]) -> None:
+        if not worktree.hollow or node.whole:
             return
         path = node.path()
         if worktree.is_hollow(path):
-            raise Later(lambda: worktree.empty(path))
+            raise Later(lambda: make(path))
         node.whole = True
 
     def back(self, node: Node, fd: int) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """What differs between the working tree and the newest recorded moment, as notes in an order that can be applied."""
 
-import contextlib
 import errno
 import os
 import stat
@@ -99,10 +98,10 @@ class _Run:
         """Compares what a directory holds; puts those of its directories that are to be looked into on `pending`."""
         try:
             known = {entry.name: entry.version for entry in self._history.entries(path)}
-            directory = directory_below(self._tree, path)
+            directory = self._directory_at(path)
         except (FileNotFoundError, NotADirectoryError, FileNotFoundInHistoryError):
             return  # gone meanwhile: what took it away is noted
-        with _closing(directory), os.scandir(directory) as listing:
+        with os.scandir(directory) as listing:
             for here in listing:
                 name = os.fsencode(here.name)
                 inside = path + b"/" + name if path else name
@@ -200,8 +199,7 @@ class _Run:
     def _listed(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
         found = []
         try:
-            directory = directory_below(self._tree, path)
-            with _closing(directory), os.scandir(directory) as listing:
+            with os.scandir(self._directory_at(path)) as listing:
                 for here in listing:
                     inside = joined(path, os.fsencode(here.name))
                     try:
@@ -235,10 +233,18 @@ class _Run:
         if not path:
             return self._tree
         above, _, name = path.rpartition(b"/")
-        if self._held is None or self._held[0] != above:
+        return b"/proc/self/fd/%d/%b" % (self._directory_at(above), name)
+
+    def _directory_at(self, path: bytes) -> int:
+        """A descriptor of the directory, held until another is asked for.
+
+        Raises:
+            OSError: it is gone, or a name on the way is no directory.
+        """
+        if self._held is None or self._held[0] != path:
             self._let_go()
-            self._held = (above, directory_below(self._tree, above))
-        return b"/proc/self/fd/%d/%b" % (self._held[1], name)
+            self._held = (path, directory_below(self._tree, path))
+        return self._held[1]
 
     def _let_go(self) -> None:
         if self._held is not None:
@@ -257,15 +263,6 @@ class _Run:
             return own_xattrs(self._place(path))
         except OSError:
             return {}  # gone meanwhile
-
-
-@contextlib.contextmanager
-def _closing(descriptor: int) -> Iterator[None]:
-    """Closes the descriptor at the end."""
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _are_directories(known: Version, seen: os.stat_result) -> bool:

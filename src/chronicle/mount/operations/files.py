@@ -50,11 +50,10 @@ class Files:
         node = self._table.by_id.get(request.node) or self._table.get(request.node)
         writable = flags & _ACCESS != os.O_RDONLY
         truncate = bool(flags & os.O_TRUNC)
-        if self._served.worktree is not None:
-            if truncate:
-                self._served.require_emptied(node)
-            else:
-                self._served.require_filled(node)
+        if truncate:
+            self._served.require_emptied(node)
+        else:
+            self._served.require_filled(node)
         if not writable and not truncate:
             fd = os.open(node.place(), os.O_RDONLY | os.O_CLOEXEC | flags & _KEPT)
             return self._opened(request, node, fd, writable=False)
