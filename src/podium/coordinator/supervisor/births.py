@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from podium.base.discovery import AgentRecord, DiscoveryUnavailableError
 from podium.coordinator.adapters.catalog import InstanceEntry
@@ -120,6 +120,15 @@ class Births:
         prepared = await supervisor.parts.deployments.ensure(facts.deployment)
         instance.use_manifest(prepared.manifest)
         await supervisor.read_runtime_config()  # what was written just before this call counts, heard of or not
+        await self.claim(instance, wanted.runtime_config)
+
+    async def claim(self, instance: Instance, runtime_config: dict[str, Any]) -> None:
+        """The agent is this host's, and known to it with its instance; a crash from here on is seen at the next start.
+
+        Raises:
+            PodiumError: `no_coordinator_available`, or `agent_in_use` when the agent can't be had.
+        """
+        supervisor, facts = self._supervisor, instance.facts
         try:
             epoch = await supervisor.announcer.acquire(facts.agent_id)
         except DiscoveryUnavailableError as error:
@@ -144,7 +153,7 @@ class Births:
                 deployment=facts.deployment,
                 created_at=facts.created_at,
                 config=facts.config,
-                runtime_config=wanted.runtime_config,
+                runtime_config=runtime_config,
                 limits=facts.limits,
                 sealed=sealed,
                 idle_timeout=facts.idle_timeout,

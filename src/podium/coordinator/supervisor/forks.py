@@ -9,10 +9,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from podium.base.discovery import DiscoveryUnavailableError
 from podium.base.sealing import SealingError
-from podium.coordinator.adapters.catalog import InstanceEntry
-from podium.coordinator.adapters.store import Moment, MomentRow, StoreConflictError, StoreError
+from podium.coordinator.adapters.store import Moment, MomentRow, StoreError
 from podium.coordinator.adapters.vault import Given
 from podium.coordinator.supervisor import moments
 from podium.coordinator.supervisor.facts import Facts
@@ -124,7 +122,7 @@ class Forks:
 
     async def _make(self, source: Instance, instance: Instance, moment: Moment) -> None:
         supervisor, facts = self._supervisor, instance.facts
-        await self._claim(instance)
+        await supervisor.births.claim(instance, {})
         supervisor.parts.store_options.fault("fork.claimed")
         both = (
             supervisor.parts.workspaces.fork(source.facts.agent_id, moment.iteration, facts.agent_id),
@@ -138,40 +136,6 @@ class Forks:
             store.fork(instance.directory, facts.agent_id, moment.seq, moment.state_version)
         supervisor.parts.store_options.fault("fork.shared")
         self._begin_life(source, instance, moment)
-
-    async def _claim(self, instance: Instance) -> None:
-        """The agent is known to this host and to nobody else; a crash from here on unmakes it at the next start."""
-        supervisor, facts = self._supervisor, instance.facts
-        try:
-            epoch = await supervisor.announcer.acquire(facts.agent_id)
-        except DiscoveryUnavailableError as error:
-            raise PodiumError(
-                ErrorCode.NO_COORDINATOR_AVAILABLE, "discovery does not answer", retry_after=1.0
-            ) from error
-        if epoch is None:
-            raise PodiumError(ErrorCode.AGENT_IN_USE, "an agent of this agent_id is on another host")
-        facts.epoch = epoch
-        catalog = supervisor.parts.catalog
-        try:
-            agent = catalog.ensure_agent(facts.agent_id, facts.tenant_id, facts.deployment, facts.created_at)
-        except StoreConflictError as error:
-            raise PodiumError(ErrorCode.AGENT_IN_USE, "this agent_id can't be used") from error
-        facts.uid_slot = agent.uid_slot
-        sealed = supervisor.parts.vault.seal(facts.instance_id, Given(facts.environment, facts.secrets))
-        catalog.put_instance(
-            InstanceEntry(
-                instance_id=facts.instance_id,
-                agent_id=facts.agent_id,
-                tenant_id=facts.tenant_id,
-                deployment=facts.deployment,
-                created_at=facts.created_at,
-                config=facts.config,
-                limits=facts.limits,
-                sealed=sealed,
-                idle_timeout=facts.idle_timeout,
-                epoch=facts.epoch,
-            )
-        )
 
     def _begin_life(self, source: Instance, instance: Instance, moment: Moment) -> None:
         """The fork's first event, and its sleep."""
