@@ -3,7 +3,6 @@ after a restart of the coordinator in `recovery`."""
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from chronicle import remove_tree
 from podium.base.clock import Clock
 from podium.base.discovery import Discovery, DiscoveryUnavailableError, InstanceRecord
 from podium.base.discovery.port import CHANNEL_CONFIG
@@ -341,7 +341,7 @@ class Supervisor:
         while self._retiring:
             await asyncio.wait(set(self._retiring))
         await self.parts.workspaces.remove(agent_id)
-        await asyncio.to_thread(shutil.rmtree, self.parts.directory / agent_id, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, self.parts.directory / agent_id, ignore_errors=True)
 
     def report_unprepared(self, deployment_id: str, error: PodiumError) -> None:
         """A deployment could not be prepared ahead of time; creating an instance of it will say so again."""

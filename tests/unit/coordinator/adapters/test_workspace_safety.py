@@ -7,6 +7,7 @@ import pytest
 
 from chronicle import Workspace
 from chronicle.model.errors import WorkspaceNotFoundError
+from podium.coordinator.adapters.workspaces.directory import DirectoryWorkspaces
 from podium.coordinator.adapters.workspaces.shelf import Shelf
 from podium.coordinator.adapters.workspaces.templates import copy_template
 
@@ -44,3 +45,16 @@ def test_a_copy_takes_links_as_links_and_leaves_out_what_is_no_file(tmp_path: Pa
     assert (copy / "out").is_symlink()
     assert (copy / "file-out").is_symlink()
     assert (copy / "sub" / "run.sh").stat().st_mode & 0o777 == 0o755
+
+
+async def test_a_workspace_of_any_depth_is_erased(tmp_path: Path) -> None:
+    workspaces = DirectoryWorkspaces(tmp_path)
+    here = os.open(tmp_path, os.O_RDONLY)
+    for name in ("ada", "workspace", *["d"] * 1_300):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    await workspaces.remove("ada")
+    assert os.listdir(tmp_path / "ada") == []

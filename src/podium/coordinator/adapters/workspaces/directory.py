@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from chronicle import remove_tree
 from chronicle.model.errors import WorkspaceNotFoundError
 from chronicle.model.iterations import Iteration
 from podium.coordinator.adapters.workspaces.plain import PlainLibrary
@@ -145,7 +145,7 @@ def _nothing() -> None:
 def _make(path: Path, template: Path | None, owner: tuple[int, int] | None) -> None:
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     for leftover in path.parent.glob(f".{WORKSPACE_NAME}-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove_tree(leftover, ignore_errors=True)
     making = path.parent / f".{WORKSPACE_NAME}-{secrets.token_hex(4)}"
     copy_template(template, making, mode=_MODE)
     if owner is not None:
@@ -159,4 +159,4 @@ def _remove(path: Path) -> None:
         path.rename(going)
     except FileNotFoundError:
         return
-    shutil.rmtree(going)
+    remove_tree(going)

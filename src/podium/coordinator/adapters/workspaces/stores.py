@@ -3,7 +3,6 @@
 import logging
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from chronicle import remove_tree
 from chronicle.layout import Layout, Settings
 from chronicle.model.errors import (
     ChronicleError,
@@ -97,8 +97,8 @@ class Stores:
             raise  # somebody writes it, or forks keep their contents in it
         except Exception:  # noqa: BLE001 - what can't be opened any more is removed all the same
             _log.warning("workspace_erased_by_force", extra={"agent_id": agent_id}, exc_info=True)
-        shutil.rmtree(store, ignore_errors=True)
-        shutil.rmtree(self._places.mountpoint(agent_id), ignore_errors=True)
+        remove_tree(store, ignore_errors=True)
+        remove_tree(self._places.mountpoint(agent_id), ignore_errors=True)
         self._places.beginning(agent_id).unlink(missing_ok=True)
 
     def moved_in(self) -> int:
@@ -161,7 +161,7 @@ class Stores:
         try:
             Workspace.open(store).erase()
         except WorkspaceNotFoundError:
-            shutil.rmtree(store, ignore_errors=True)
+            remove_tree(store, ignore_errors=True)
 
 
 def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner | None) -> bool:
@@ -173,7 +173,7 @@ def _fill(layout: Layout, mountpoint: Path, template: Path | None, owner: Owner 
         os.rename(mountpoint, layout.tree)
     elif template is not None:
         copy = layout.root / "filling"
-        shutil.rmtree(copy, ignore_errors=True)
+        remove_tree(copy, ignore_errors=True)
         copy_template(template, copy, mode=MODE)
         os.rename(copy, layout.tree)
     else:
