@@ -23,6 +23,9 @@ READY_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 20.0
 """How long unmounting everything may take; then it is killed, and what is left is taken away by force."""
 
+GOING_SECONDS: Final = 1.0
+"""How long a daemon that said why it does not start may take to be gone."""
+
 FOLLOW_SECONDS: Final = 5.0
 """How long the daemon of a coordinator that was killed may take to leave: it records and unmounts what it had."""
 
@@ -110,9 +113,7 @@ class Supervision:
         except TimeoutError:
             said = f"it was not ready within {READY_SECONDS:g} s"
         if not said.startswith("ready"):
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await _ended(process)
             raise WorkspacesUnavailableError(f"Chronicle's daemon does not start: {said or 'its log says why'}")
 
     async def _watch(self) -> None:
@@ -132,3 +133,17 @@ class Supervision:
                 continue
             pause = PAUSE_SECONDS
             await self._came_back()
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Waits for a process that has failed, and ends one that goes on.
+
+    Signalling a process that is gone already would reap it behind the back of the loop's own watcher.
+    """
+    try:
+        async with asyncio.timeout(GOING_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
