@@ -120,6 +120,7 @@ class Mount(_Request, tag="mount", frozen=True):
     backend: Literal["auto", "fuse", "watch"] = "auto"
     passthrough: bool = True
     io_uring: Literal["off", "auto", "on"] = "off"
+    keep_awake: Literal["off", "auto", "on"] = "auto"
     allow_other: bool = False
 
 

@@ -56,6 +56,7 @@ class Daemon:
         backend: Literal["auto", "fuse", "watch"] = "auto",
         passthrough: bool = True,
         io_uring: Literal["off", "auto", "on"] = "off",
+        keep_awake: Literal["off", "auto", "on"] = "auto",
         allow_other: bool = False,
         timeout: float = MOUNT_SECONDS,
     ) -> Mounted:
@@ -69,6 +70,8 @@ class Daemon:
             backend: `auto` takes FUSE when the host can and says in `why_watch` why not; `fuse` refuses instead.
             passthrough: let the kernel read and write file data itself, when it can.
             io_uring: `auto`, `on`: talk to the kernel over io_uring where the host has it switched on.
+            keep_awake: `auto`: during bursts of requests no processor sleeps, where the host allows it and has at most
+                16; `on`: however many it has; `off`: they sleep, and small requests may take several times as long.
             allow_other: let other users in, by file permissions.
             timeout: seconds.
 
@@ -85,6 +88,7 @@ class Daemon:
             backend,
             passthrough,
             io_uring,
+            keep_awake,
             allow_other,
         )
         return self._client.call(request, Mounted, timeout)

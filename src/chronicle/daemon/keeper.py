@@ -74,6 +74,7 @@ class Keeper:
             source=f"{SOURCE_PREFIX}{workspace}",
             passthrough=request.passthrough,
             io_uring=request.io_uring,
+            keep_awake=request.keep_awake,
             allow_other=request.allow_other,
         )
         self._backend, self._why_watch = _backend(request.backend, house.abilities)

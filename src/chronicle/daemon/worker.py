@@ -1,5 +1,6 @@
 """The worker: the process that serves one workspace, from fork to the end of its mount."""
 
+import gc
 import logging
 import os
 import resource
@@ -25,9 +26,15 @@ DRAIN_SECONDS: Final = 1.0
 """How long a mount that others keep alive (open files, a copy in another mount namespace) is still served, for requests under way."""
 
 
+RARELY: Final = (20_000, 20, 50)
+"""How seldom Python looks for cycles: a node for each file the kernel knows lives long and is in none, and looking at all of them
+again and again is time that requests wait."""
+
+
 def work(order: Order, line: socket.socket) -> int:
     """Serves until told to leave, or until the mount is gone. Returns the exit code: 0 when it ended in order."""
     _raise_descriptor_limit()
+    gc.set_threshold(*RARELY)
     try:
         worker = Worker(order, line)
     except (ChronicleError, OSError) as error:

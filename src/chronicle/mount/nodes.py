@@ -37,12 +37,13 @@ class Node:
     links). `lookups`: how often the kernel was told of it and has not forgotten. `children`: nodes whose `parent` this is.
     `handles`: open files. `writers`: those that may write. `baseline`: the seal of the content that was noted last or, if
     none was, that was there when it was first opened for writing. `dirty`: it was written although the seal may not show it.
-    `token`: content noted and perhaps not recorded. `accounted`: bytes counted against the quota. `whole`: not hollow.
+    `token`: content noted and perhaps not recorded. `accounted`: bytes counted against the quota. `whole`: not hollow. `plain`: known to have no
+    `security.capability`, for which the kernel asks at the first write.
     """
 
     __slots__ = (
         "accounted", "backing", "backing_uses", "baseline", "children", "deep", "dirty", "handles", "id", "inode",
-        "lookups", "moved", "moves", "name", "others", "parent", "path_cache", "token", "whole", "writers",
+        "lookups", "moved", "moves", "name", "others", "parent", "path_cache", "plain", "token", "whole", "writers",
     )  # fmt: skip
 
     def __init__(self, number: int, inode: int, parent: "Node | None", name: bytes, moves: Moves) -> None:
@@ -62,6 +63,7 @@ class Node:
         self.backing_uses = 0
         self.accounted = -1
         self.whole = False
+        self.plain = False
         self.deep = -1
         self.path_cache: bytes | None = None
         self.moves = moves

@@ -25,7 +25,7 @@ QUICK_BYTES: Final = 64 << 10
 class Listener(Protocol):
     """The side of `chronicle.recording.Recorder` that the mount talks to."""
 
-    def wrote(self, path: bytes, fd: int, mode: int) -> Token:
+    def wrote(self, path: bytes, fd: int, mode: int, seen: os.stat_result | None = None) -> Token:
         """Content; takes the descriptor."""
 
     def settle(self, token: Token) -> bool:
@@ -94,7 +94,7 @@ class Notes:
             os.close(fd)
             return
         self.count += 1
-        node.token = self._recorder.wrote(node.path(), fd, st.st_mode)
+        node.token = self._recorder.wrote(node.path(), fd, st.st_mode, st)
         self.take_baseline(node, st)
 
     def content_while_open(self, node: Node, fd: int, st: os.stat_result) -> None:
@@ -192,6 +192,9 @@ class Notes:
         if not node.named or node.writers or node.baseline is None:
             return False
         with contextlib.suppress(OSError):
+            st = os.stat(node.path(), dir_fd=root_fd, follow_symlinks=False)
+            if st.st_ino != node.inode or not self.is_changed(node, st):
+                return False
             fd = os.open(node.path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root_fd)
             st = os.fstat(fd)
             if st.st_ino == node.inode and self.is_changed(node, st):

@@ -6,6 +6,7 @@ from typing import Final, Literal
 import msgspec
 
 from chronicle.layout import Durability
+from chronicle.mount.awake import KeepAwake
 
 SWEEP_SECONDS: Final = 0.5
 """How often open files are looked at; with `QUIET_SECONDS` a change is noted at the latest a second after the last write."""
@@ -19,8 +20,8 @@ class MountOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `source` is shown by `mount(8)`. `passthrough`: the kernel reads and writes the plain files itself where it can.
     `io_uring`: `auto` and `on` take FUSE over io_uring where the host has it switched on, else the device; `off`: never.
-    `durability`, `quota_bytes` None: as the
-    workspace's settings say. `entry_seconds`: how long the kernel may keep names and attributes; everything changes through
+    `keep_awake`: whether processors may sleep while requests come in quick succession, see `chronicle.mount.awake`.
+    `durability`, `quota_bytes` None: as the workspace's settings say. `entry_seconds`: how long the kernel may keep names and attributes; everything changes through
     the mount, hence long. `allow_other`: users besides the mounting one may enter; `default_permissions` None: the kernel
     checks permissions when others may enter or when we are not root. `readdirplus`: attributes come with listings.
     `threads`: how many slow operations go on at once. `max_write`: bytes of one write request.
@@ -30,6 +31,7 @@ class MountOptions(msgspec.Struct, frozen=True, kw_only=True):
     source: str = "chronicle"
     passthrough: bool = True
     io_uring: Literal["off", "auto", "on"] = "off"
+    keep_awake: KeepAwake = "auto"
     durability: Durability | None = None
     quota_bytes: int | None = None
     entry_seconds: float = 3600.0

@@ -12,6 +12,7 @@ from chronicle.layout import Layout, Settings
 from chronicle.model.errors import ChronicleError
 from chronicle.mount import device as fuse_device
 from chronicle.mount import host, protocol, restoring
+from chronicle.mount.awake import Awake
 from chronicle.mount.channel import Channel, DeviceChannel, Reply
 from chronicle.mount.nodes import Node, NodeTable
 from chronicle.mount.notes import Later, Listener, Notes
@@ -77,6 +78,7 @@ class Session:
         self._rings = self._wanted_rings(device, memory)
         self._max_write = MAX_WRITE if self._rings is not None else options.max_write
         self._channel: Channel = self._rings or DeviceChannel(device, options.max_write)
+        self._awake = Awake(options.keep_awake)
         self._lock = threading.Lock()
         self._root_fd = os.open(layout.tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._memory = memory
@@ -154,6 +156,7 @@ class Session:
         """Answers one request, whatever happens: no exception leaves it."""
         opcode = request.opcode
         self.statistics[opcode] = self.statistics.get(opcode, 0) + 1
+        self._awake.served()
         made = self._made
         if opcode in protocol.WITHOUT_REPLY or (made is not None and (request.node >= FIRST or made.is_root(request))):
             self._serve_apart(request)
@@ -300,6 +303,7 @@ class Session:
     def _close(self) -> None:
         """Notes what is left (after a forced unmount files may be open) and gives everything back."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._awake.close()
         if self._rings is not None:
             self._rings.close()
         self._sweep.stop()

@@ -13,9 +13,9 @@ from chronicle.mount.options import MountOptions
 
 _log = logging.getLogger(__name__)
 
-AFTER_CLOSE_SECONDS: Final = 5.0
-"""With passthrough a mapping outlives the close unseen: so long after it the file is looked at. Later stores are noticed at the
-next opening for writing."""
+AFTER_CLOSE_SECONDS: Final = (0.5, 1.5, 5.0)
+"""With passthrough a mapping outlives the close unseen: so long after it the file is looked at again. Later stores are noticed at
+the next opening for writing."""
 
 _REMEMBERED: Final = 4096
 """Closed files looked at; a burst of more pushes out the oldest."""
@@ -39,7 +39,7 @@ class Sweep:
         self._seconds = options.sweep_seconds
         self._quiet_ns = int(options.quiet_seconds * 1e9)
         self._root_fd = root_fd
-        self._closed: deque[tuple[float, Node]] = deque(maxlen=_REMEMBERED)
+        self._closed = tuple(deque[tuple[float, Node]](maxlen=_REMEMBERED) for _ in AFTER_CLOSE_SECONDS)
         self._inherited: set[Node] = set()
         self._wake = threading.Event()
         self._ending = threading.Event()
@@ -57,7 +57,7 @@ class Sweep:
 
     def closed(self, node: Node) -> None:
         """A file's last writer closed it. Called under the lock."""
-        self._closed.append((time.monotonic() + AFTER_CLOSE_SECONDS, node))
+        self._closed[0].append((time.monotonic() + AFTER_CLOSE_SECONDS[0], node))
         self.writing_began()
 
     def watch(self, nodes: list[Node]) -> None:
@@ -88,7 +88,7 @@ class Sweep:
         with self._lock:
             writing = list(self._table.writing)
             self._inherited = {node for node in self._inherited if node.backing_uses}
-            closed = [*(node for _, node in self._closed), *self._inherited]
+            closed = [*self._due(), *self._inherited]
         for node in writing:
             with self._lock:
                 self._notes.looked_at(node, quiet_ns=self._quiet_ns)
@@ -98,10 +98,20 @@ class Sweep:
                 written = self._notes.after_close(node, self._root_fd)
             if written:
                 self.changed_unseen(node)
-        now = time.monotonic()
         with self._lock:
-            while self._closed and self._closed[0][0] <= now:
-                self._closed.popleft()
-            watched = self._table.writing or self._closed or self._inherited
+            watched = self._table.writing or any(self._closed) or self._inherited
             if not watched and not self._ending.is_set():
                 self._wake.clear()
+
+    def _due(self) -> list[Node]:
+        """Closed files to be looked at now; each waits for its next look, if it has one."""
+        now = time.monotonic()
+        found = []
+        for stage, waiting in reversed(list(enumerate(self._closed))):
+            while waiting and waiting[0][0] <= now:
+                due, node = waiting.popleft()
+                found.append(node)
+                if stage + 1 < len(self._closed):
+                    pause = AFTER_CLOSE_SECONDS[stage + 1] - AFTER_CLOSE_SECONDS[stage]
+                    self._closed[stage + 1].append((due + pause, node))
+        return found

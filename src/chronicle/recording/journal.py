@@ -7,6 +7,8 @@ grows: what has been recorded is cut off by a new file whose first position is t
 crash of the host can leave, is no record.
 """
 
+import contextlib
+import mmap
 import os
 import struct
 import zlib
@@ -14,12 +16,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from chronicle.recording.allocating import allocate
 from chronicle.store.faults import FAULT, fault
 
 _HEADER: Final = struct.Struct("<8sQ")
 _RECORD: Final = struct.Struct("<II")
 _MAGIC: Final = b"CHRJRNL1"
 _LOW: Final = 0xFFFFFFFF
+
+WINDOW_BYTES: Final = 256 << 10
+"""So much of the file is allocated and mapped ahead of its end: a record is then a copy in memory instead of a system call. The
+zeroes behind the end are no record; `close` takes them away."""
 
 RECORD_BYTES: Final = 128 << 20
 """Longest record; a larger length is damage. Inline contents are far smaller."""
@@ -39,7 +46,9 @@ class Journal:
         """
         self._path = path
         self._faulty = FAULT in os.environ
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._window: mmap.mmap | None = None
+        self._window_from = self._window_to = 0
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             head = os.pread(self._fd, _HEADER.size, 0)
             magic, first = _HEADER.unpack(head) if len(head) == _HEADER.size else (b"", 0)
@@ -70,22 +79,43 @@ class Journal:
         """
         at = self.end
         record = _RECORD.pack(len(payload), zlib.crc32(payload, at & _LOW)) + payload
-        written = os.write(self._fd, record)
-        if written != len(record):
-            self._finish(record[written:])
+        offset = _HEADER.size + at - self.first
+        stop = offset + len(record)
+        if stop > self._window_to and len(record) < WINDOW_BYTES // 4:
+            self._open_window(offset)
+        if self._window is not None and self._window_from <= offset and stop <= self._window_to:
+            self._window[offset - self._window_from : stop - self._window_from] = record
+        else:
+            self._write(record, offset)
         self.end = at + len(record)
         if self._faulty:
             fault("journal.appended")
         return at
 
-    def _finish(self, rest: bytes) -> None:
-        """Writes what a short write left (a signal, an almost full disk); takes back what stands there when that fails."""
+    def _write(self, record: bytes, offset: int) -> None:
+        """Writes the record whole, or takes back what stands there of it."""
         try:
-            while rest:
-                rest = rest[os.write(self._fd, rest) :]
+            while record:
+                written = os.pwrite(self._fd, record, offset)
+                record, offset = record[written:], offset + written
         except OSError:
+            self._close_window()
             os.ftruncate(self._fd, self._offset(self.end))
             raise
+
+    def _open_window(self, offset: int) -> None:
+        """Maps the file from the page of `offset` on; without, where it can't be allocated: a store must never meet a full disk."""
+        self._close_window()
+        start = offset & -mmap.ALLOCATIONGRANULARITY
+        self._window_from, self._window_to = start, start + WINDOW_BYTES  # also when it fails: not tried at each record
+        with contextlib.suppress(OSError):
+            allocate(self._fd, start, WINDOW_BYTES)
+            self._window = mmap.mmap(self._fd, WINDOW_BYTES, offset=start)
+
+    def _close_window(self) -> None:
+        if self._window is not None:
+            self._window.close()
+        self._window, self._window_from, self._window_to = None, 0, 0
 
     def read(self, at: int) -> bytes:
         """The payload of the record at a position that `append` returned.
@@ -132,7 +162,7 @@ class Journal:
 
     def _begin(self, first: int, rest: bytes) -> None:
         beside = self._path.with_name(self._path.name + ".new")
-        fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             whole = _HEADER.pack(_MAGIC, first) + rest
             while whole:
@@ -141,6 +171,7 @@ class Journal:
         except BaseException:
             os.close(fd)
             raise
+        self._close_window()
         os.dup2(fd, self._fd, inheritable=False)
         os.close(fd)
         self.first = first
@@ -151,6 +182,9 @@ class Journal:
     def close(self) -> None:
         """Closes the file; again does nothing."""
         if self._fd >= 0:
+            self._close_window()
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, self._offset(self.end))
             os.close(self._fd)
             self._fd = -1
 

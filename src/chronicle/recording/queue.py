@@ -1,6 +1,7 @@
 """What is noted and not recorded yet, in order: in memory for the recorder, and in the journal for the time after a crash."""
 
 import contextlib
+import resource
 import threading
 import time
 from collections import deque
@@ -27,20 +28,31 @@ CUT_BYTES: Final = 1 << 20
 class Limits(msgspec.Struct, frozen=True):
     """Bounds of a recorder.
 
-    `batch_items`, `batch_bytes` (of contents), `gather_s`: what ends the gathering of a batch after its first change.
-    `held`: contents held by descriptors; above it, noting waits for the recorder. `queue_bytes`: journal and memory that
+    `batch_items`, `batch_bytes` (of contents): what is recorded in one commit. Recording shares an interpreter with the
+    thread that answers the kernel, so it begins when nothing was noted for `quiet_s`; at the latest when the oldest change
+    is `late_s` old, or `gather_items` or `gather_bytes` (of contents) wait.
+    `held`: contents held by descriptors; above it, noting waits for the recorder; half of it ends gathering, too. `queue_bytes`: journal and memory that
     wait; `pending_bytes`: copies in `pending/`. Above either, who notes or settles waits up to `pressure_s`.
     `retry_s`: pause between attempts while the disk is full.
     """
 
     batch_items: int = 256
     batch_bytes: int = 8 << 20
-    gather_s: float = 0.05
-    held: int = 2000
+    quiet_s: float = 0.01
+    late_s: float = 1.0
+    gather_items: int = 8000
+    gather_bytes: int = 64 << 20
+    held: int = 16_000
     queue_bytes: int = 64 << 20
     pending_bytes: int = 1 << 30
     pressure_s: float = 5.0
     retry_s: float = 1.0
+
+    @classmethod
+    def of_process(cls) -> "Limits":
+        """The defaults, with no more descriptors held than half of what this process may open."""
+        may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return cls(held=min(cls().held, may_open // 2))
 
 
 class Item(NamedTuple):
@@ -72,6 +84,9 @@ class Queue:
         self._bell.acquire()
         self._ring_at = _NEVER
         self._urgent = False
+        self._puts = 0
+        self._puts_when_quiet = -1
+        self._late_at = 0.0
         self._moved = threading.Condition()
         self._unwritten = 0
 
@@ -99,9 +114,10 @@ class Queue:
                 self._bytes += token.size
                 self.held += token.fd >= 0
             self.items.append(Item(self.journal.end, note, token, told))
+            self._puts += 1
             if self.page is not None:
                 self.page.noted()
-            if len(self.items) >= self._ring_at or self._bytes >= self._limits.batch_bytes or told is not None:
+            if told is not None or len(self.items) >= self._ring_at or self._is_much:
                 self._ring(urgent=told is not None)
         return refused
 
@@ -147,21 +163,43 @@ class Queue:
 
     # Taking: what the recorder does.
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Returns when there is something to take, or `hurry` was called; at the latest after `timeout` seconds. No wake-ups."""
+    def wait(self) -> None:
+        """Returns when there is something to take, or `hurry` was called. No wake-ups meanwhile."""
         with self.lock:
-            if self._urgent or (self.items and timeout is None):
+            if self._urgent or self.items:
                 return
-            self._ring_at = 1 if timeout is None else self._limits.batch_items
-            if len(self.items) >= self._ring_at or self._bytes >= self._limits.batch_bytes:
-                self._ring_at = _NEVER
+            self._ring_at = 1
+        self._bell.acquire()
+        self._late_at = time.monotonic() + self._limits.late_s
+
+    def gather(self) -> None:
+        """Returns when it is time to record what there is: nothing came for a moment, or enough, or it is late."""
+        while self._puts_when_quiet != self._puts:
+            with self.lock:
+                if self._urgent or self._is_much or len(self.items) >= self._limits.gather_items:
+                    return
+                before, self._ring_at = self._puts, self._limits.gather_items
+            left = self._late_at - time.monotonic()
+            if self._rung_within(min(self._limits.quiet_s, max(left, 0.0))):
                 return
-        if self._bell.acquire(timeout=-1 if timeout is None else timeout):
-            return
+            if before == self._puts:
+                self._puts_when_quiet = before
+            elif left <= 0:
+                return
+
+    def _rung_within(self, seconds: float) -> bool:
+        if self._bell.acquire(timeout=seconds):
+            return True
         with self.lock:
             if self._ring_at == _NEVER:  # rung between the timeout and now
                 self._bell.acquire()
+                return True
             self._ring_at = _NEVER
+        return False
+
+    @property
+    def _is_much(self) -> bool:
+        return self._bytes >= self._limits.gather_bytes or self.held * 2 >= self._limits.held
 
     def take(self) -> list[Item]:
         """The next batch: up to the bounds; a rescan is always a batch of its own."""

@@ -65,7 +65,7 @@ class Recorder:
         self.layout = layout
         self._history = history
         self._on_recorded = on_recorded
-        self._limits = limits or Limits()
+        self._limits = limits or Limits.of_process()
         self._tree = os.fsencode(layout.tree)
         self.excluded = Excluded(settings.exclude)
         recorded = history.position()
@@ -100,16 +100,16 @@ class Recorder:
 
     # Noting: quick, never raises.
 
-    def wrote(self, path: bytes, fd: int, mode: int) -> Token:
+    def wrote(self, path: bytes, fd: int, mode: int, seen: os.stat_result | None = None) -> Token:
         """The regular file at `path` has the content that `fd` reads now. Takes ownership of the descriptor.
 
-        `mode` as `st_mode`. The token is to be settled before the content is changed in place.
+        `mode` as `st_mode`; `seen` what `fstat` says of it now, if the caller knows. The token is to be settled before the content is changed in place.
         """
         try:
             if (self.excluded.any or BESIDE in path) and self.excluded(path):
                 os.close(fd)
                 return Token(None, 0)
-            seen = os.fstat(fd)
+            seen = seen or os.fstat(fd)
         except OSError:
             return Token(None, 0)
         at = time.time_ns() // 1_000_000
@@ -330,7 +330,7 @@ class Recorder:
                 return
             self._queue.wait()
             if not self._ending.is_set():
-                self._queue.wait(self._limits.gather_s)
+                self._queue.gather()
             batch = self._queue.take()
 
     def _attempt(self, batch: list[Item]) -> bool:

@@ -155,6 +155,12 @@ class CoordinatorSettings(_Shared):
     chronicle_linger_seconds: float = setting(
         "CHRONICLE_LINGER", seconds, "30s", "how long the workspace of an agent that went to sleep stays mounted"
     )
+    chronicle_keep_awake: str = setting(
+        "CHRONICLE_KEEP_AWAKE",
+        one_of("off", "auto", "on"),
+        "auto",
+        "no processor sleeps during a burst of file requests; auto: on hosts with at most 16 processors",
+    )
     stop_seconds: float = setting(
         "COORDINATOR_STOP", seconds, "25s", "for putting all agents to rest when the coordinator stops"
     )

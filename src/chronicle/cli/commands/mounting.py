@@ -42,6 +42,8 @@ from chronicle.workspace.status import Status
 @click.option(
     "--no-passthrough", is_flag=True, help="File data goes through Chronicle instead of straight to the kernel."
 )
+@click.option("--keep-awake", type=click.Choice(["off", "auto", "on"]), default="auto", show_default=True,
+              help="No processor sleeps during a burst of requests; `auto`: on hosts with at most 16.")  # fmt: skip
 @click.option(
     "--exclude",
     multiple=True,
@@ -70,6 +72,7 @@ def mount(
     foreground: bool,
     allow_other: bool,
     no_passthrough: bool,
+    keep_awake: Literal["off", "auto", "on"],
     daemon: str | None,
     as_json: bool,
     **settings: Any,
@@ -78,7 +81,9 @@ def mount(
     point = Path(os.path.abspath(directory))
     root = Path(os.path.abspath(store)) if store else store_beside(point)
     _prepare(point, root, adopt=adopt, settings=_settings(settings))
-    options: dict[str, Any] = {"backend": backend, "allow_other": allow_other, "passthrough": not no_passthrough}
+    options: dict[str, Any] = {
+        "backend": backend, "allow_other": allow_other, "passthrough": not no_passthrough, "keep_awake": keep_awake,
+    }  # fmt: skip
     if foreground:
         _stay(root, point, options, as_json=as_json)
         return

@@ -11,6 +11,7 @@ from chronicle.mount.protocol import Request
 from chronicle.mount.served import Handler, Served
 
 HIDDEN: Final = b"user.chronicle."
+CAPABILITY: Final = b"security.capability"
 _OFFERED: Final = (b"user.", b"trusted.", b"security.")
 
 
@@ -34,11 +35,14 @@ class ExtendedAttributes:
         """One value, or its size."""
         size = protocol.U32.unpack_from(request.body)[0]
         name = request.name(8)
+        node = self._table.get(request.node)
+        if name == CAPABILITY and node.plain:
+            return protocol.failed(request.unique, errno.ENODATA)
         if not name.startswith(_OFFERED):
             raise OSError(errno.EOPNOTSUPP, "not offered")
         if name.startswith(HIDDEN):
             raise OSError(errno.ENODATA, "hidden")
-        value = os.getxattr(self._table.get(request.node).place(), name, follow_symlinks=self._follows(request))
+        value = os.getxattr(node.place(), name, follow_symlinks=self._follows(request))
         return _sized(request, size, value)
 
     def _follows(self, request: Request) -> bool:
@@ -51,6 +55,7 @@ class ExtendedAttributes:
         name, _, rest = bytes(request.body[8:]).partition(b"\0")
         _require_settable(name)
         node = self._table.get(request.node)
+        node.plain = False
         os.setxattr(node.place(), name, rest[:size], flags, follow_symlinks=self._follows(request))
         self._note(node)
         return protocol.ok(request.unique)

@@ -136,7 +136,7 @@ class Files:
         return os.fstat(fd)
 
     def _created(self, request: Request, node: Node, fd: int, st: os.stat_result) -> bytes:
-        node.whole = True
+        node.whole = node.plain = True
         self._notes.created(node)
         self._quota.created(node)
         self._quota.measured(node, st)

@@ -34,7 +34,7 @@ def test_what_was_noted_when_the_disk_was_full_is_recorded_when_it_is_not(small_
     layout, settings = layout_at(small_disk / "w")
     ballast = small_disk / "ballast"
     closed: dict[bytes, bytes] = {}
-    with open_place(layout, settings, limits=Limits(retry_s=0.02, gather_s=0.01)) as place:
+    with open_place(layout, settings, limits=Limits(retry_s=0.02, quiet_s=0.001)) as place:
         place.make(b"first", b"before")
         place.recorder.barrier(10)
         with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:

@@ -33,7 +33,7 @@ class ListeningTwin:
     def _say(self, **event: Any) -> None:
         os.write(self._fd, json.dumps(event).encode() + b"\n")
 
-    def wrote(self, path: bytes, fd: int, mode: int) -> Token:
+    def wrote(self, path: bytes, fd: int, mode: int, seen: os.stat_result | None = None) -> Token:
         token = Token(None, 0)
         token.done = False
         token.size = os.fstat(fd).st_size

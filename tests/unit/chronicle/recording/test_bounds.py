@@ -17,7 +17,7 @@ from chronicle.store.pool import Pool, PoolBatch, Stored
 from tests.unit.chronicle.recording.place import AT, layout_at, open_place
 from tests.waiting import until
 
-QUICK = Limits(retry_s=0.02, gather_s=0.01)
+QUICK = Limits(retry_s=0.02, quiet_s=0.001)
 
 
 class Stubborn(Pool):
@@ -82,7 +82,7 @@ def test_what_could_not_be_recorded_before_a_stop_is_recorded_after_the_next_sta
 
 @pytest.mark.noisy("changes can't be recorded")
 def test_notes_beyond_the_bound_are_found_again_by_comparing(tmp_path: Path) -> None:
-    limits = Limits(retry_s=0.02, gather_s=0.01, queue_bytes=20_000, pressure_s=0.05)
+    limits = Limits(retry_s=0.02, quiet_s=0.001, queue_bytes=20_000, pressure_s=0.05)
     with open_place(*layout_at(tmp_path / "w"), limits=limits, pool=stubborn) as place:
         assert isinstance(place.pool, Stubborn)
         place.pool.refuses = True

@@ -44,12 +44,13 @@ LINGER_SECONDS: Final = 30.0
 
 class VersionedSettings(NamedTuple):
     """`backend`: what is asked for. `pooled`: contents are stored once for a tenant. `in_namespaces`: agents see mounts
-    only through mount namespaces of their own. `linger` in seconds."""
+    only through mount namespaces of their own. `linger` in seconds. `keep_awake` as of `chronicle.daemon.client.Daemon.mount`."""
 
     backend: Wanted = "auto"
     pooled: bool = True
     in_namespaces: bool = False
     linger: float = LINGER_SECONDS
+    keep_awake: Literal["off", "auto", "on"] = "auto"
 
 
 class Whose(NamedTuple):
@@ -213,8 +214,9 @@ class VersionedWorkspaces:
         store, mountpoint = self._places.store(presence.agent_id), self._places.mountpoint(presence.agent_id)
         backend = self._found.backend if self._found is not None else self._settings.backend
         with _problems():
+            awake, others = self._settings.keep_awake, os.geteuid() == 0
             await asyncio.to_thread(
-                lambda: self._daemon.mount(store, mountpoint, backend=backend, allow_other=os.geteuid() == 0)
+                lambda: self._daemon.mount(store, mountpoint, backend=backend, allow_other=others, keep_awake=awake)
             )
             presence.mounted = True
             await presence.link()
