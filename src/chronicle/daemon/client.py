@@ -48,7 +48,7 @@ class Daemon:
         except OSError:
             return False
 
-    def mount(
+    def mount(  # noqa: PLR0913 - options by name, each with its default
         self,
         workspace: Path | str,
         mountpoint: Path | str,

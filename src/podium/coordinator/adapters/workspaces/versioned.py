@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from chronicle.control.messages import Barrier, MakeCheckpoint, Restore, Restored
 from chronicle.daemon.client import Daemon
