@@ -29,9 +29,9 @@ class Limits(msgspec.Struct, frozen=True):
     """Bounds of a recorder.
 
     `batch_items`, `batch_bytes` (of contents): what is recorded in one commit. Recording shares an interpreter with the
-    thread that answers the kernel, so it begins when nothing was noted for `quiet_s`; at the latest when the oldest change
-    is `late_s` old, or `gather_items` or `gather_bytes` (of contents) wait.
-    `held`: contents held by descriptors; above it, noting waits for the recorder; half of it ends gathering, too. `queue_bytes`: journal and memory that
+    thread that answers the kernel, so it begins when nothing was noted for `quiet_s`. Without such a moment, what waits is
+    recorded each `late_s`, and sooner when `gather_items` or `gather_bytes` (of contents) wait.
+    `held`: contents held by descriptors; above it, noting waits for the recorder; two thirds of it end gathering, too. `queue_bytes`: journal and memory that
     wait; `pending_bytes`: copies in `pending/`. Above either, who notes or settles waits up to `pressure_s`.
     `retry_s`: pause between attempts while the disk is full.
     """
@@ -39,10 +39,10 @@ class Limits(msgspec.Struct, frozen=True):
     batch_items: int = 256
     batch_bytes: int = 8 << 20
     quiet_s: float = 0.01
-    late_s: float = 1.0
-    gather_items: int = 8000
-    gather_bytes: int = 64 << 20
-    held: int = 16_000
+    late_s: float = 2.0
+    gather_items: int = 20_000
+    gather_bytes: int = 256 << 20
+    held: int = 30_000
     queue_bytes: int = 64 << 20
     pending_bytes: int = 1 << 30
     pressure_s: float = 5.0
@@ -50,9 +50,9 @@ class Limits(msgspec.Struct, frozen=True):
 
     @classmethod
     def of_process(cls) -> "Limits":
-        """The defaults, with no more descriptors held than half of what this process may open."""
+        """The defaults, with no more descriptors held than three quarters of what this process may open."""
         may_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        return cls(held=min(cls().held, may_open // 2))
+        return cls(held=min(cls().held, may_open * 3 // 4))
 
 
 class Item(NamedTuple):
@@ -87,6 +87,7 @@ class Queue:
         self._puts = 0
         self._puts_when_quiet = -1
         self._late_at = 0.0
+        self._overdue = 0
         self._moved = threading.Condition()
         self._unwritten = 0
 
@@ -174,7 +175,7 @@ class Queue:
 
     def gather(self) -> None:
         """Returns when it is time to record what there is: nothing came for a moment, or enough, or it is late."""
-        while self._puts_when_quiet != self._puts:
+        while self._puts_when_quiet != self._puts and self._overdue <= 0:
             with self.lock:
                 if self._urgent or self._is_much or len(self.items) >= self._limits.gather_items:
                     return
@@ -184,8 +185,9 @@ class Queue:
                 return
             if before == self._puts:
                 self._puts_when_quiet = before
+                self._late_at = time.monotonic() + self._limits.late_s
             elif left <= 0:
-                return
+                self._overdue = len(self.items)
 
     def _rung_within(self, seconds: float) -> bool:
         if self._bell.acquire(timeout=seconds):
@@ -199,7 +201,7 @@ class Queue:
 
     @property
     def _is_much(self) -> bool:
-        return self._bytes >= self._limits.gather_bytes or self.held * 2 >= self._limits.held
+        return self._bytes >= self._limits.gather_bytes or self.held * 3 >= self._limits.held * 2
 
     def take(self) -> list[Item]:
         """The next batch: up to the bounds; a rescan is always a batch of its own."""
@@ -219,6 +221,10 @@ class Queue:
                     break
             if not items:
                 self._urgent = False
+        if self._overdue > 0:
+            self._overdue -= len(batch)
+            if self._overdue <= 0:
+                self._late_at = time.monotonic() + self._limits.late_s
         return batch
 
     def recorded(self, position: int, head: int) -> None:
