@@ -105,6 +105,7 @@ class FuseFront:
             memory=memory,
             page=shared,
         )
+        writer.recorder.give_way(self._session.requests)
         if shared is not None:
             writer.recorder.share(shared)
             shared.begin()

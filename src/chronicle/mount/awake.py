@@ -37,12 +37,13 @@ KeepAwake = Literal["off", "auto", "on"]
 
 
 class Awake:
-    """Call `served` after each request. Threads: any may; counting may miss one, which only moves a burst's border."""
+    """Call `served` after each request; `count` of them were served. Any thread may; counting may miss one, which only moves the
+    border of a burst."""
 
     def __init__(self, wanted: KeepAwake, device: str = DEVICE) -> None:
         self.held = False
         self._fd = _opened(wanted, device)
-        self._count = 0
+        self.count = 0
         self._look_at = BURST if self._fd >= 0 else 1 << 62
         self._looked = 0.0
         self._bell = threading.Semaphore(0)
@@ -57,8 +58,8 @@ class Awake:
 
     def served(self) -> None:
         """One more request was answered."""
-        self._count += 1
-        if self._count >= self._look_at:
+        self.count += 1
+        if self.count >= self._look_at:
             self._look()
 
     def close(self) -> None:
@@ -78,7 +79,7 @@ class Awake:
             if self.held or self._ending:
                 return
             quick = now - self._looked < PAUSE_SECONDS
-            self._looked, self._look_at = now, self._count + BURST
+            self._looked, self._look_at = now, self.count + BURST
             if not quick or not self._say(_NO_SLEEP):
                 return
             self.held, self._look_at = True, 1 << 62
@@ -92,13 +93,13 @@ class Awake:
         while True:
             self._bell.acquire()
             while True:
-                before = self._count
+                before = self.count
                 time.sleep(PAUSE_SECONDS)
-                if self._ending or self._count - before < BURST // 2:
+                if self._ending or self.count - before < BURST // 2:
                     break
             with self._lock:
                 self._say(_ANY)
-                self.held, self._look_at = False, self._count + BURST
+                self.held, self._look_at = False, self.count + BURST
                 if self._ending:
                     return
 

@@ -146,6 +146,10 @@ class Session:
         while (request := receive()) is not None:
             serve(request)
 
+    def requests(self) -> int:
+        """How many were served, about: a number that stands still while nothing is asked."""
+        return self._awake.count
+
     def flush(self) -> None:
         """Notes what open files hold that is not noted yet; for barriers and checkpoints. Any thread."""
         with self._lock:

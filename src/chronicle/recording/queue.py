@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Bounds of a recorder.
 
     `batch_items`, `batch_bytes` (of contents): what is recorded in one commit. Recording shares an interpreter with the
-    thread that answers the kernel, so it begins when nothing was noted for `quiet_s`. Without such a moment, what waits is
+    thread that answers the kernel, so it begins when nothing was asked or noted for `quiet_s`. Without such a moment, what waits is
     recorded each `late_s`, and sooner when `gather_items` or `gather_bytes` (of contents) wait.
     `held`: contents held by descriptors; above it, noting waits for the recorder; two thirds of it end gathering, too. `queue_bytes`: journal and memory that
     wait; `pending_bytes`: copies in `pending/`. Above either, who notes or settles waits up to `pressure_s`.
@@ -85,7 +85,8 @@ class Queue:
         self._ring_at = _NEVER
         self._urgent = False
         self._puts = 0
-        self._puts_when_quiet = -1
+        self._asked: Callable[[], int] = lambda: 0
+        self._quiet_at = (-1, -1)
         self._late_at = 0.0
         self._overdue = 0
         self._moved = threading.Condition()
@@ -135,6 +136,10 @@ class Queue:
             self.page = page
             page.noted()
 
+    def give_way(self, asked: Callable[[], int]) -> None:
+        """Recording waits also while others are at work: `asked` counts what they did."""
+        self._asked = asked
+
     def _follow(self, token: Token) -> None:
         """Ties a token to an earlier one of the same file that is neither recorded nor settled."""
         if token.note is None:
@@ -175,16 +180,16 @@ class Queue:
 
     def gather(self) -> None:
         """Returns when it is time to record what there is: nothing came for a moment, or enough, or it is late."""
-        while self._puts_when_quiet != self._puts and self._overdue <= 0:
+        while self._overdue <= 0 and self._quiet_at != (self._puts, self._asked()):
             with self.lock:
                 if self._urgent or self._is_much or len(self.items) >= self._limits.gather_items:
                     return
-                before, self._ring_at = self._puts, self._limits.gather_items
+                before, self._ring_at = (self._puts, self._asked()), self._limits.gather_items
             left = self._late_at - time.monotonic()
             if self._rung_within(min(self._limits.quiet_s, max(left, 0.0))):
                 return
-            if before == self._puts:
-                self._puts_when_quiet = before
+            if before == (self._puts, self._asked()):
+                self._quiet_at = before
                 self._late_at = time.monotonic() + self._limits.late_s
             elif left <= 0:
                 self._overdue = len(self.items)

@@ -165,6 +165,10 @@ class Recorder:
             self._turn_number = page.turn_number
         self._turn = turn_id
 
+    def give_way(self, asked: Callable[[], int]) -> None:
+        """Records when nobody else is at work, as far as that can wait; `asked` counts what they did."""
+        self._queue.give_way(asked)
+
     def share(self, page: Page) -> None:
         """Counts notes on the page from now on, and takes turns from it as well as from `annotate`; the later one holds."""
         self._turn_number = page.turn_number
