@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from chronicle import reaching
 from chronicle.model.errors import InvalidPathError, StorageError
 from chronicle.model.paths import joined, parent_of
-from chronicle.worktree import reaching
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_DIRECTORY: Final = 0o755

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
+from chronicle import reaching
 from chronicle.exchange import git
 from chronicle.exchange.arriving import PIECE_BYTES, Arrived, Arriving, Attributes
 from chronicle.model.errors import DamagedError, InvalidInputError, StorageError
 from chronicle.model.paths import MAGIC, is_within, joined, parent_of, workspace_path
-from chronicle.worktree import reaching
 
 _LINK: Final = b"120000"
 _SUBMODULE: Final = b"160000"

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from chronicle import reaching
 from chronicle.exchange.arriving import PIECE_BYTES, Arrived, Arriving, Attributes
 from chronicle.model.errors import InvalidInputError
 from chronicle.model.paths import MAGIC, joined
 
-_LIST: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OWN: Final = "user.chronicle."
 
 
@@ -32,7 +31,7 @@ def import_tree(source: Path, into: Path, within: bytes = b"") -> Arrived:
         raise InvalidInputError(f"{into} lies in {source}: it would be copied into itself")
     with Arriving(into, within) as arriving:
         copying = _Copying(arriving)
-        top = os.open(source, _LIST & ~os.O_NOFOLLOW)
+        top = os.open(source, reaching.LIST & ~os.O_NOFOLLOW)
         try:
             copying.directory(top)
         finally:
@@ -49,18 +48,16 @@ class _Copying:
     def directory(self, top: int) -> None:
         """Copies what is in a directory, and below it, one after the other: any depth needs three descriptors."""
         pending = [b""]
-        while pending:
-            path = pending.pop()
-            here = _reach(top, path)
-            try:
+        with reaching.Walking(top) as walking:
+            while pending:
+                path = pending.pop()
+                here = walking.directory(path)
                 with os.scandir(here) as listing:
                     names = sorted(os.fsencode(entry.name) for entry in listing)
                 for name in names:
                     inside = joined(path, name)
                     if inside != MAGIC and self._entry(here, name, inside):
                         pending.append(inside)
-            finally:
-                os.close(here)
 
     def _entry(self, here: int, name: bytes, path: bytes) -> bool:
         """Copies an entry; True for a directory, whose own entries are to be copied then."""
@@ -87,7 +84,7 @@ class _Copying:
         return False
 
     def _file(self, here: int, name: bytes, path: bytes) -> None:
-        fd = os.open(name, _READ, dir_fd=here)
+        fd = os.open(name, reaching.READ, dir_fd=here)
         try:
             seen = os.fstat(fd)
             if not stat.S_ISREG(seen.st_mode):  # exchanged meanwhile
@@ -97,17 +94,6 @@ class _Copying:
             self._arriving.file(path, _pieces(fd), attributes)
         finally:
             os.close(fd)
-
-
-def _reach(top: int, path: bytes) -> int:
-    here = os.open(".", _LIST, dir_fd=top)
-    for name in path.split(b"/") if path else ():
-        try:
-            below = os.open(name, _LIST, dir_fd=here)
-        finally:
-            os.close(here)
-        here = below
-    return here
 
 
 def _pieces(fd: int) -> Iterator[bytes]:

@@ -6,13 +6,13 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from chronicle import reaching
 from chronicle.layout import Layout
 from chronicle.model.changes import DIRECTORY, REGULAR, SYMLINK, TYPE_MASK, Change
 from chronicle.model.errors import FileNotFoundInHistoryError
 from chronicle.model.iterations import Version
 from chronicle.model.paths import joined
 from chronicle.recording.notes import ChangeNote, WroteNote
-from chronicle.recording.tokens import directory_below
 from chronicle.store.history import History
 
 HOLLOW_XATTR: Final = "user.chronicle.hollow"
@@ -58,7 +58,6 @@ class _Run:
         turn: str | None,
         may_be_hollow: bool,
     ) -> None:
-        self._tree = tree
         self._history = history
         self._excluded = excluded
         self._at = at
@@ -66,7 +65,7 @@ class _Run:
         self._may_be_hollow = may_be_hollow
         self._linked: dict[int, bytes] = {}
         self._added: list[tuple[bytes, os.stat_result]] = []
-        self._held: tuple[bytes, int] | None = None
+        self._walking = reaching.Walking(tree)
 
     def of(self, path: bytes) -> Iterator[Found]:
         try:
@@ -74,7 +73,7 @@ class _Run:
             for added, seen in self._added:
                 yield from self._new(added, seen)
         finally:
-            self._let_go()
+            self._walking.close()
 
     def _compare(self, path: bytes) -> Iterator[Found]:
         if path:
@@ -98,7 +97,7 @@ class _Run:
         """Compares what a directory holds; puts those of its directories that are to be looked into on `pending`."""
         try:
             known = {entry.name: entry.version for entry in self._history.entries(path)}
-            directory = self._directory_at(path)
+            directory = self._walking.directory(path)
         except (FileNotFoundError, NotADirectoryError, FileNotFoundInHistoryError):
             return  # gone meanwhile: what took it away is noted
         with os.scandir(directory) as listing:
@@ -199,7 +198,7 @@ class _Run:
     def _listed(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
         found = []
         try:
-            with os.scandir(self._directory_at(path)) as listing:
+            with os.scandir(self._walking.directory(path)) as listing:
                 for here in listing:
                     inside = joined(path, os.fsencode(here.name))
                     try:
@@ -230,26 +229,8 @@ class _Run:
         Raises:
             OSError: a directory on the way is gone.
         """
-        if not path:
-            return self._tree
-        above, _, name = path.rpartition(b"/")
-        return b"/proc/self/fd/%d/%b" % (self._directory_at(above), name)
-
-    def _directory_at(self, path: bytes) -> int:
-        """A descriptor of the directory, held until another is asked for.
-
-        Raises:
-            OSError: it is gone, or a name on the way is no directory.
-        """
-        if self._held is None or self._held[0] != path:
-            self._let_go()
-            self._held = (path, directory_below(self._tree, path))
-        return self._held[1]
-
-    def _let_go(self) -> None:
-        if self._held is not None:
-            os.close(self._held[1])
-            self._held = None
+        here, name = self._walking.place(path)
+        return b"/proc/self/fd/%d/%b" % (here, name)
 
     def _is_hollow(self, path: bytes) -> bool:
         try:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
+from chronicle import reaching
 from chronicle.layout import Layout
 from chronicle.recording.comparing import Comparison
 from chronicle.recording.notes import ChangeNote
 from chronicle.recording.recorder import Recorder
-from chronicle.recording.tokens import open_below
 from chronicle.store.history import History
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def reconcile(layout: Layout, history: History, recorder: Recorder, *, paths: It
 
 def _open(tree: bytes, path: bytes) -> int:
     try:
-        fd = open_below(tree, path)
+        fd = reaching.open_file(tree, path)
     except OSError as error:
         _log.info("a file can't be compared", extra={"path": path.decode(errors="replace"), "reason": str(error)})
         return -1

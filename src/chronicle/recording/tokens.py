@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from threading import Lock
 
+from chronicle import reaching
 from chronicle.recording.journal import Journal
 from chronicle.recording.notes import InlineNote, WroteNote, decode
 
@@ -134,44 +135,12 @@ def open_same(tree: bytes, path: bytes, inode: int) -> int:
     Raises:
         OSError: nothing is there, or something else.
     """
-    fd = open_below(tree, path)
+    fd = reaching.open_file(tree, path)
     seen = os.fstat(fd)
     if stat.S_ISREG(seen.st_mode) and seen.st_ino == inode:
         return fd
     os.close(fd)
     raise FileNotFoundError("another file is there now")
-
-
-def open_below(tree: bytes, path: bytes) -> int:
-    """Opens what is at `path` of the tree for reading, name by name: no symbolic link below the tree is followed.
-
-    Raises:
-        OSError: it isn't there, or a name on the way is no directory.
-    """
-    above, _, name = path.rpartition(b"/")
-    here = directory_below(tree, above)
-    try:
-        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
-    finally:
-        os.close(here)
-
-
-def directory_below(tree: bytes, path: bytes) -> int:
-    """Opens the directory at `path` of the tree (`b""`: the tree itself), name by name as `open_below`.
-
-    Raises:
-        OSError: it isn't there, or a name on the way is no directory.
-    """
-    here = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in path.split(b"/") if path else ():
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
-            os.close(here)
-            here = below
-    except BaseException:
-        os.close(here)
-        raise
-    return here
 
 
 def _remove(path: Path) -> None:

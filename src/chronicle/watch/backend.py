@@ -15,13 +15,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from chronicle import reaching
 from chronicle.layout import Layout, Settings
 from chronicle.model.changes import Change
 from chronicle.model.errors import ChronicleError, InvalidInputError
 from chronicle.model.paths import joined
 from chronicle.recording import Recorder
 from chronicle.recording.comparing import own_xattrs
-from chronicle.recording.tokens import open_below
 from chronicle.watch import inotify
 from chronicle.watch.directories import Directories
 from chronicle.watch.inotify import Event, Inotify
@@ -222,7 +222,7 @@ class WatchBackend:
     def _look(self, path: bytes, is_directory: bool) -> None:
         """Compares a side of a rename. Notifications of before name the old path, and are about what is at the new one; at
         the old one something else may be (an exchange is two renames here)."""
-        if not os.path.lexists(self._place(path)) or self._recorder.excluded(path, is_directory):
+        if self._seen(path) is None or self._recorder.excluded(path, is_directory):
             return
         if is_directory:
             for _ in self._directories.add(path):
@@ -230,9 +230,8 @@ class WatchBackend:
         self._recorder.rescan(path)
 
     def _came(self, path: bytes, is_directory: bool, *, moved: bool) -> None:
-        try:
-            seen = os.lstat(self._place(path))
-        except OSError:
+        seen = self._seen(path)
+        if seen is None:
             return  # gone again
         self._new(path, seen, closed=moved)
         if is_directory and stat.S_ISDIR(seen.st_mode):
@@ -250,8 +249,8 @@ class WatchBackend:
                 self._touched(path)
             return
         if kind == stat.S_IFLNK:
-            with contextlib.suppress(OSError):
-                target = os.readlink(self._place(path))
+            with contextlib.suppress(OSError), reaching.place(self._tree, path) as (here, name):
+                target = os.readlink(name, dir_fd=here)
                 self._recorder.changed(Change("symlink", path, _now(), seen.st_mode, seen.st_mtime_ns, target=target))
             return
         if kind != stat.S_IFDIR:
@@ -266,8 +265,9 @@ class WatchBackend:
 
     def _attributes(self, path: bytes) -> None:
         try:
-            seen = os.lstat(self._place(path))
-            xattrs = own_xattrs(self._place(path))
+            with reaching.place(self._tree, path) as (here, name):
+                seen = os.stat(name, dir_fd=here, follow_symlinks=False)
+                xattrs = own_xattrs(b"/proc/self/fd/%d/%b" % (here, name))
         except OSError:
             return
         if stat.S_ISLNK(seen.st_mode):
@@ -287,16 +287,18 @@ class WatchBackend:
 
     def _note(self, paths: Iterable[bytes]) -> None:
         for path in sorted(paths):
-            with contextlib.suppress(OSError):
-                if self._ending or self._waiting or self._recorder.due(os.lstat(self._place(path)).st_ino):
-                    self._wrote(path)
-                else:
-                    self._touched(path)
+            seen = self._seen(path)
+            if seen is None:
+                continue
+            if self._ending or self._waiting or self._recorder.due(seen.st_ino):
+                self._wrote(path)
+            else:
+                self._touched(path)
 
     def _wrote(self, path: bytes) -> None:
         self._dirty.discard(path)
         try:
-            fd = open_below(self._tree, path)
+            fd = reaching.open_file(self._tree, path)
         except OSError:
             return  # renamed or removed: the notification of that follows
         mode = os.fstat(fd).st_mode
@@ -305,8 +307,12 @@ class WatchBackend:
         else:
             os.close(fd)
 
-    def _place(self, path: bytes) -> bytes:
-        return self._tree + b"/" + path if path else self._tree
+    def _seen(self, path: bytes) -> os.stat_result | None:
+        """What is at the path, by no symbolic link on the way; None when nothing is."""
+        try:
+            return reaching.look(self._tree, path)
+        except OSError:
+            return None
 
 
 def _second_half(events: list[Event], at: int, cookie: int) -> int | None:

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
+from chronicle import reaching
 from chronicle.model.paths import is_within, joined
 from chronicle.watch.inotify import Inotify
 
@@ -32,21 +33,22 @@ class Directories:
             NotSupportedError: there are too many directories.
         """
         pending = [path]
-        while pending:
-            directory = pending.pop()
-            place = self._place(directory)
-            with contextlib.suppress(OSError):  # gone meanwhile: that is notified too
-                self._remember(directory, self._inotify.watch(place))
-                for name in os.listdir(place):
-                    inside = joined(directory, name)
-                    with contextlib.suppress(OSError):
-                        seen = os.lstat(self._place(inside))
-                        is_directory = stat.S_ISDIR(seen.st_mode)
-                        if self._excluded(inside, is_directory):
-                            continue
-                        if is_directory:
-                            pending.append(inside)
-                        yield inside, seen
+        with reaching.Walking(self._tree) as walking:
+            while pending:
+                directory = pending.pop()
+                with contextlib.suppress(OSError):  # gone meanwhile, or a link by now: that is notified too
+                    here = walking.directory(directory)
+                    self._remember(directory, self._inotify.watch(b"/proc/self/fd/%d/." % here))
+                    for name in map(os.fsencode, os.listdir(here)):
+                        inside = joined(directory, name)
+                        with contextlib.suppress(OSError):
+                            seen = os.stat(name, dir_fd=here, follow_symlinks=False)
+                            is_directory = stat.S_ISDIR(seen.st_mode)
+                            if self._excluded(inside, is_directory):
+                                continue
+                            if is_directory:
+                                pending.append(inside)
+                            yield inside, seen
 
     def moved(self, source: bytes, path: bytes) -> None:
         """The directory at `source`, and all below it, are at `path` now."""
@@ -74,6 +76,3 @@ class Directories:
             del self._watches[before]
         self._paths[watch] = path
         self._watches[path] = watch
-
-    def _place(self, path: bytes) -> bytes:
-        return self._tree + b"/" + path if path else self._tree

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from chronicle import reaching
 from chronicle.model.errors import FileNotFoundInHistoryError, InvalidInputError, InvalidPathError
-from chronicle.model.paths import MAGIC, name_of, parent_of
+from chronicle.model.paths import MAGIC, joined, name_of, parent_of
 from chronicle.removing import remove_tree
-from chronicle.worktree import reaching
 
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_FILE_MODE: Final = 0o644
 NEW_DIRECTORY_MODE: Final = 0o755
@@ -30,29 +29,27 @@ def directory(root: Path, path: bytes, *, make: bool = False) -> Iterator[int]:
     Raises:
         InvalidPathError: a component is a symbolic link or no directory.
         FileNotFoundInHistoryError: a component is not there.
+        OSError: the disk refuses.
     """
-    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for name in path.split(b"/") if path else ():
-            below = _step(here, name, path, make=make)
-            os.close(here)
-            here = below
+        here = reaching.open_directory(root, path, reaching.LIST, _make_missing if make else None)
+    except FileNotFoundError:
+        raise FileNotFoundInHistoryError(path, None) from None
+    except (NotADirectoryError, PermissionError) as error:
+        if make and isinstance(error, PermissionError):
+            raise  # the disk refuses to make one, or to let us in
+        name = os.fsencode(error.filename or b"").decode(errors="replace")
+        raise InvalidPathError(path, f"{name} is not a directory") from error
+    try:
         yield here
     finally:
         os.close(here)
 
 
-def _step(here: int, name: bytes, path: bytes, *, make: bool) -> int:
-    if make:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, NEW_DIRECTORY_MODE, dir_fd=here)
-            _give(name, here, os.fstat(here))
-    try:
-        return os.open(name, _DIRECTORY, dir_fd=here)
-    except FileNotFoundError:
-        raise FileNotFoundInHistoryError(path, None) from None
-    except OSError as error:
-        raise InvalidPathError(path, f"{name.decode(errors='replace')} is not a directory") from error
+def _make_missing(here: int, name: bytes) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, NEW_DIRECTORY_MODE, dir_fd=here)
+        _give(name, here, os.fstat(here))
 
 
 def _give(name: bytes, here: int, parent: os.stat_result) -> None:
@@ -156,18 +153,19 @@ def remove(root: Path, path: bytes) -> None:
 def paths_below(root: Path, path: bytes) -> Iterator[bytes]:
     """`path` and everything below it in the tree, parents first."""
     yield path
-    top = os.fsencode(root)
-    stack = [path]
-    while stack:
-        here = stack.pop()
-        try:
-            found = list(os.scandir(os.path.join(top, here) if here else top))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for entry in found:
-            if not here and entry.name == MAGIC:
+    with reaching.Walking(root) as walking:
+        stack = [path]
+        while stack:
+            here = stack.pop()
+            try:
+                with os.scandir(walking.directory(here)) as listing:
+                    found = [(os.fsencode(entry.name), entry.is_dir(follow_symlinks=False)) for entry in listing]
+            except (FileNotFoundError, NotADirectoryError):
                 continue
-            below = here + b"/" + entry.name if here else entry.name
-            yield below
-            if entry.is_dir(follow_symlinks=False):
-                stack.append(below)
+            for name, is_directory in found:
+                if not here and name == MAGIC:
+                    continue
+                below = joined(here, name)
+                yield below
+                if is_directory:
+                    stack.append(below)

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from chronicle import reaching
 from chronicle.store.faults import fault
-from chronicle.worktree import reaching
 
 
 class LinkSets:

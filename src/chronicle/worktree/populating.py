@@ -7,13 +7,14 @@ import stat
 from collections.abc import Sequence
 from typing import Final
 
+from chronicle import reaching
 from chronicle.model.iterations import Entry, Version
 from chronicle.recording.comparing import HOLLOW_XATTR
 from chronicle.removing import remove_tree
 from chronicle.store.faults import fault
 from chronicle.store.history import History
 from chronicle.store.pool import Pool
-from chronicle.worktree import marks, reaching
+from chronicle.worktree import marks
 from chronicle.worktree.linked import LinkSets
 from chronicle.worktree.marks import DirectoryMark, FileMark, Owner
 

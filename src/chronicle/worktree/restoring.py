@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from chronicle import reaching
 from chronicle.model.differences import same_content
 from chronicle.model.errors import NotFoundError, StorageError, VersionDroppedError
 from chronicle.model.iterations import Difference, Version
@@ -33,7 +34,6 @@ from chronicle.model.plans import (
 from chronicle.store.faults import fault
 from chronicle.store.history import History
 from chronicle.store.pool import Pool
-from chronicle.worktree import reaching
 from chronicle.worktree.marks import Owner
 from chronicle.worktree.populating import ignoring, set_xattrs
 from chronicle.worktree.turns import Turns

@@ -9,12 +9,13 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from chronicle import reaching
 from chronicle.layout import Layout
 from chronicle.recording.comparing import HOLLOW_XATTR
 from chronicle.store.faults import fault
 from chronicle.store.history import History
 from chronicle.store.pool import Pool
-from chronicle.worktree import marks, reaching
+from chronicle.worktree import marks
 from chronicle.worktree.linked import LinkSets
 from chronicle.worktree.marks import DirectoryMark, FileMark, Mark, Owner
 from chronicle.worktree.populating import Populating, ignoring

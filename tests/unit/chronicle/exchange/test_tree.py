@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from chronicle import reaching
 from chronicle.exchange import import_tree
 from chronicle.exchange.arriving import Arriving
 from chronicle.model.errors import InvalidInputError, InvalidPathError
 from chronicle.removing import remove_tree
-from chronicle.worktree import reaching
 from tests.unit.chronicle.worktree.past import seen
 
 
