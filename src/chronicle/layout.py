@@ -13,7 +13,8 @@ FORMAT: Final = 1
 """Version of the layout; a higher one is refused."""
 
 Durability = Literal["queued", "sync"]
-"""`queued`: a change is on disk in the history within 100 ms. `sync`: before the call that ended it returns."""
+"""When a change is in the history. `queued`: a moment later, and in the journal, which outlives any crash but the host's, before the call
+that ended it returns. `sync`: in the history and on the disk before that call returns."""
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
