@@ -6,6 +6,8 @@ import os
 import struct
 from typing import Final, NamedTuple
 
+from chronicle import reaching
+
 _log = logging.getLogger(__name__)
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
@@ -71,8 +73,9 @@ def list_directory(path: bytes, offset: int, room: int) -> list[DirectoryEntry]:
 
     Offsets are those of the file system below (ext4, XFS and tmpfs keep them stable), so a listing needs no memory here and
     shows each name that stays once, whatever comes and goes meanwhile.
+    A symbolic link at `path` is not followed: it is no directory (ENOTDIR).
     """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(path, reaching.LIST)
     try:
         if offset:
             os.lseek(fd, offset, os.SEEK_SET)

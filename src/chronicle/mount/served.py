@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable
 from typing import Protocol
 
+from chronicle import reaching
 from chronicle.mount import device
 from chronicle.mount.channel import Reply
 from chronicle.mount.nodes import Node, NodeTable
@@ -69,7 +70,7 @@ class Served:
             group = -1 if os.lstat(parent.place()).st_mode & stat.S_ISGID else request.gid
             os.chown(place, request.uid, group, follow_symlinks=False)
             if mode & (stat.S_ISUID | stat.S_ISGID) and stat.S_ISREG(mode):
-                os.chmod(place, stat.S_IMODE(mode))  # a change of owner takes these bits away
+                reaching.chmod(place, stat.S_IMODE(mode))  # a change of owner takes these bits away
         return os.lstat(place)
 
     def require_populated(self, node: Node) -> None:

@@ -5,6 +5,7 @@ import os
 import stat
 import time
 
+from chronicle import reaching
 from chronicle.mount import protocol
 from chronicle.mount.channel import Reply
 from chronicle.mount.nodes import Node
@@ -130,7 +131,7 @@ class Attributes:
         """`access(2)` where the kernel doesn't check: as ourselves, who are the only user then."""
         wanted = protocol.U32.unpack_from(request.body)[0]
         node = self._table.get(request.node)
-        if not os.access(node.place(), wanted & 7):
+        if not os.access(node.place(), wanted & 7, follow_symlinks=not node.named):
             raise OSError(errno.EACCES, "not permitted")
         return protocol.ok(request.unique)
 
@@ -162,19 +163,18 @@ def _chown(node: Node, owner: int, group: int) -> None:
 
 def _chmod(node: Node, mode: int) -> None:
     """Of the node itself: `chmod` would go on to what a link names, which may be anywhere on the host."""
-    place = node.place()
-    if node.named and stat.S_ISLNK(os.lstat(place).st_mode):
-        raise OSError(errno.EOPNOTSUPP, "a link has no mode of its own")
-    os.chmod(place, stat.S_IMODE(mode))
+    if node.named or not node.handles:
+        reaching.chmod(node.place(), stat.S_IMODE(mode))
+    else:
+        os.fchmod(node.handles[0].fd, stat.S_IMODE(mode))
 
 
 def _lose_privileges(node: Node) -> None:
-    place = node.place()
-    mode = (os.lstat if node.named else os.stat)(place).st_mode
+    mode = (os.lstat if node.named else os.stat)(node.place()).st_mode
     if stat.S_ISREG(mode):
         gone = stat.S_ISUID | (stat.S_ISGID if mode & stat.S_IXGRP else 0)
         if mode & gone:
-            os.chmod(place, stat.S_IMODE(mode & ~gone))
+            _chmod(node, mode & ~gone)
 
 
 def _shown(node: Node, st: os.stat_result) -> protocol.Attributes:

@@ -3,6 +3,7 @@
 import os
 from typing import Final
 
+from chronicle import reaching
 from chronicle.mount import host, protocol
 from chronicle.mount.channel import Reply
 from chronicle.mount.nodes import Node
@@ -74,7 +75,7 @@ class Directories:
     def fsync(self, request: Request) -> Reply:
         """Names to disk, on a helper thread."""
         if not request.prepared:
-            fd = os.open(self._table.get(request.node).place(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fd = os.open(self._table.get(request.node).place(), reaching.LIST)
             raise Later(lambda: _fsync_and_close(fd))
         return protocol.ok(request.unique)
 

@@ -55,7 +55,7 @@ class Files:
         else:
             self._served.require_filled(node)
         if not writable and not truncate:
-            fd = os.open(node.place(), os.O_RDONLY | os.O_CLOEXEC | flags & _KEPT)
+            fd = os.open(node.place(), os.O_RDONLY | _itself(node) | flags & _KEPT)
             return self._opened(request, node, fd, writable=False)
         if not truncate:
             self._quota.require()
@@ -75,11 +75,11 @@ class Files:
     def _open_writable(self, node: Node, flags: int) -> int:
         place = node.place()
         try:
-            return os.open(place, os.O_RDWR | os.O_CLOEXEC | flags & _KEPT)
+            return os.open(place, os.O_RDWR | _itself(node) | flags & _KEPT)
         except PermissionError:  # an ordinary user's file that may be written but not read
             if flags & _ACCESS != os.O_WRONLY:
                 raise
-            return os.open(place, os.O_WRONLY | os.O_CLOEXEC | flags & _KEPT)
+            return os.open(place, os.O_WRONLY | _itself(node) | flags & _KEPT)
 
     def _truncate(self, node: Node, fd: int, st: os.stat_result, *, kill: bool) -> None:
         os.ftruncate(fd, 0)
@@ -104,7 +104,7 @@ class Files:
         kept = flags & (_KEPT | os.O_EXCL | os.O_TRUNC)
         if request.resent:
             kept &= ~os.O_EXCL
-        fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | kept, stat.S_IMODE(mode))
+        fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | kept, stat.S_IMODE(mode))
         try:
             st = self._owned(fd, request, parent, mode)
             node = self._table.seen(parent, name, st)
@@ -118,7 +118,7 @@ class Files:
         flags, mode = protocol.U32X2.unpack_from(request.body)
         parent = self._table.get(request.node)
         self._quota.require()
-        fd = os.open(parent.place(), os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC | flags & _KEPT, stat.S_IMODE(mode))
+        fd = os.open(parent.place(), os.O_RDWR | os.O_TMPFILE | _itself(parent) | flags & _KEPT, stat.S_IMODE(mode))
         try:
             st = self._owned(fd, request, parent, mode)
             node = self._table.unnamed(st)
@@ -154,9 +154,9 @@ class Files:
     def _opened_before(self, number: int, node: Node) -> Handle:
         place = node.place()
         try:
-            fd = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+            fd = os.open(place, os.O_RDWR | _itself(node))
         except PermissionError:
-            fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(place, os.O_RDONLY | _itself(node))
         self._quota.opened(node, os.fstat(fd))
         handle = self._table.adopted(number, node, fd)
         self._served.writing_began()
@@ -224,7 +224,7 @@ class Files:
         node = self._table.get(request.node)
         self._served.unback(node)
         if flags & _ACCESS != os.O_RDONLY and node.named:
-            fd = os.open(node.place(), os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(node.place(), os.O_RDONLY | _itself(node))
             self._notes.content(node, fd, os.fstat(fd))
         self._table.released(node)
         return protocol.ok(request.unique)
@@ -268,6 +268,11 @@ class Files:
         """Where data or a hole begins."""
         number, offset, whence = protocol.READ_IN.unpack_from(request.body)
         return protocol.position(request.unique, os.lseek(self.handle(number, request).fd, offset, whence))
+
+
+def _itself(node: Node) -> int:
+    """`open` flags: the file is opened, never what a link that took its place names. Without a name its place is a link of `/proc`."""
+    return os.O_CLOEXEC | (os.O_NOFOLLOW if node.named else 0)
 
 
 def without_privileges(fd: int, mode: int) -> None:

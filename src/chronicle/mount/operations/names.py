@@ -5,6 +5,7 @@ import errno
 import os
 import stat
 
+from chronicle import reaching
 from chronicle.model.paths import MAGIC
 from chronicle.mount import host, protocol
 from chronicle.mount.channel import Reply
@@ -88,7 +89,7 @@ class Names:
         if stat.S_ISREG(mode):
             node = self._table.by_inode[st.st_ino]
             self._notes.created(node)
-            self._notes.content(node, os.open(place, os.O_RDONLY | os.O_CLOEXEC), st)
+            self._notes.content(node, os.open(place, reaching.READ), st)
         else:
             self._notes.change("special", parent.path_of(name), mode=st.st_mode, mtime_ns=st.st_mtime_ns)
         return reply
@@ -105,7 +106,7 @@ class Names:
                 raise
         st = self._served.owned(place, request, parent, stat.S_IFDIR | mode)
         if mode & stat.S_ISVTX and not st.st_mode & stat.S_ISVTX:
-            os.chmod(place, stat.S_IMODE(st.st_mode | stat.S_ISVTX))
+            reaching.chmod(place, stat.S_IMODE(st.st_mode | stat.S_ISVTX))
             st = os.lstat(place)
         self._notes.change("mkdir", parent.path_of(name), mode=st.st_mode, mtime_ns=st.st_mtime_ns)
         return self.made(request, parent, name, st)
