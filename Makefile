@@ -41,7 +41,7 @@ bench: setup ## all benchmarks, with peers where they can be installed
 	@$(MAKE) --no-print-directory bench-chronicle
 
 bench-chronicle: setup ## the versioned workspace against the host's file system, other engines and others' file systems
-	@$(PY) -m benchmarks.chronicle.filesystem --rounds 5 --only "chronicle,without history,without passthrough,io_uring"
+	@$(PY) -m benchmarks.chronicle.filesystem --rounds 5 --only "chronicle,without history,without passthrough,io_uring,may sleep"
 	@$(PY) -m benchmarks.chronicle.filesystem --rounds 3 --only "overlayfs,bindfs,pyfuse3,mfusepy"
 	@$(PY) -m benchmarks.chronicle.mounting
 	@$(PY) -m benchmarks.chronicle.scale

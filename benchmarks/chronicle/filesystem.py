@@ -30,12 +30,14 @@ SIDES: dict[str, FileSystem] = {
     "without history": product.mounted(history=False),
     "without passthrough": product.mounted(passthrough=False),
     "io_uring": product.mounted(io_uring=True),
+    "may sleep": product.mounted(keep_awake=False),
     "overlayfs": overlay,
     "bindfs": bindfs(),
     "pyfuse3": with_pyfuse3(),
     "mfusepy": with_mfusepy(),
 }
-"""`io_uring` keeps history too; the rest below it are other engines and file systems, without history."""
+"""`io_uring` and `may sleep` (processors are not kept awake) keep history too; the rest below are other engines and file systems,
+without history."""
 
 Seconds = dict[str, float]
 

@@ -29,7 +29,9 @@ def uring_allowed(wanted: bool) -> Iterator[None]:
         URING_SWITCH.write_text(before)
 
 
-def mounted(*, history: bool = True, passthrough: bool = True, io_uring: bool = False) -> FileSystem:
+def mounted(
+    *, history: bool = True, passthrough: bool = True, io_uring: bool = False, keep_awake: bool = True
+) -> FileSystem:
     """A fresh workspace, mounted by the real daemon; without history everything is excluded."""
 
     @contextmanager
@@ -46,6 +48,7 @@ def mounted(*, history: bool = True, passthrough: bool = True, io_uring: bool = 
                     backend="fuse",
                     passthrough=passthrough,
                     io_uring="on" if io_uring else "off",
+                    keep_awake="auto" if keep_awake else "off",
                 )
                 yield directory
             except ChronicleError as error:
