@@ -27,6 +27,7 @@ from podium.base.discovery.embedded import EmbeddedDiscovery
 from podium.base.discovery.memory import MemoryDiscovery
 from podium.base.discovery.port import (
     CHANNEL_CONFIG,
+    CHANNEL_INSTANCES_MOVED,
     CHANNEL_KEYS_REVOKED,
     COORDINATOR_TTL_SECONDS,
     LEASE_TTL_SECONDS,
@@ -103,6 +104,15 @@ async def test_announced_coordinators_are_seen_by_all_in_order_until_their_time_
     assert await pair.other.coordinators() == []
 
 
+async def test_a_coordinator_is_told_when_discovery_did_not_know_it(pair: Pair) -> None:
+    assert await pair.one.announce(coordinator("a"))
+    assert not await pair.one.announce(coordinator("a", agents=1))
+    pair.clock.advance(COORDINATOR_TTL_SECONDS)
+    assert await pair.one.announce(coordinator("a"))
+    await pair.one.withdraw("a")
+    assert await pair.one.announce(coordinator("a"))
+
+
 async def test_a_withdrawn_coordinator_is_gone_at_once(pair: Pair) -> None:
     await pair.one.announce(coordinator("a"))
     await pair.one.withdraw("a")
@@ -159,9 +169,10 @@ async def test_a_list_after_an_instance_nobody_knows_is_empty(pair: Pair) -> Non
         (InstanceFilter(agent_type="counter"), {4}),
         (InstanceFilter(agent_id="agt-x"), {5}),
         (InstanceFilter(deployment_id="echo:2.0.0@11111111"), {6}),
-        (InstanceFilter(tenant_id="acme", status=InstanceStatus.READY), {1, 4, 5, 6}),
+        (InstanceFilter(coordinator_id="c2"), {7}),
+        (InstanceFilter(tenant_id="acme", status=InstanceStatus.READY), {1, 4, 5, 6, 7}),
         (InstanceFilter(tenant_id="nobody"), set()),
-        (ANY, {1, 2, 3, 4, 5, 6}),
+        (ANY, {1, 2, 3, 4, 5, 6, 7}),
     ],
 )
 async def test_instances_are_filtered_by_every_field(pair: Pair, wanted: InstanceFilter, expected: set[int]) -> None:
@@ -172,6 +183,7 @@ async def test_instances_are_filtered_by_every_field(pair: Pair, wanted: Instanc
         instance(4, agent_type="counter"),
         instance(5, agent_id="agt-x"),
         instance(6, deployment_id="echo:2.0.0@11111111"),
+        instance(7, coordinator_id="c2"),
     ])  # fmt: skip
     found = await pair.other.instances(wanted, None, 100)
     assert {record.created_at for record in found} == expected
@@ -214,7 +226,7 @@ async def test_a_lease_not_renewed_may_be_taken_with_the_next_epoch_and_is_then_
     pair.clock.advance(1)
     assert await pair.other.acquire_lease("a", "c2") is None
     assert await pair.other.acquire_lease("b", "c2") == Lease("b", "c2", 2)
-    assert await pair.one.renew_leases("c1", {"a": 1, "b": 1, "never": 1}) == ["b", "never"]
+    assert await pair.one.renew_leases("c1", {"a": 1, "b": 1}) == ["b"]
     assert await pair.other.renew_leases("c2", {"b": 2}) == []
 
 
@@ -249,6 +261,35 @@ async def test_an_epoch_only_grows_also_when_the_agent_is_removed_or_knows_bette
     await pair.one.put_agent(agent("never leased", epoch=4))
     await pair.one.remove_agent("never leased")
     assert await pair.other.acquire_lease("never leased", "c2") == Lease("never leased", "c2", 5)
+
+
+@pytest.mark.proves("EPOCH-ONLY-GROWS")
+async def test_a_new_epoch_is_above_what_the_caller_knows_of(pair: Pair) -> None:
+    assert await pair.one.acquire_lease("a", "c1", above=7) == Lease("a", "c1", 8)
+    assert await pair.one.acquire_lease("a", "c1", above=7) == Lease("a", "c1", 8)
+    await pair.one.release_lease("a", "c1", 8)
+    assert await pair.other.acquire_lease("a", "c2", above=3) == Lease("a", "c2", 9)
+
+
+@pytest.mark.proves("EPOCH-ONLY-GROWS", "LEASE-SURVIVES-LOST-DATA")
+async def test_a_lease_discovery_knows_nothing_of_is_restored_by_its_holder_and_the_highest_epoch_wins(
+    pair: Pair,
+) -> None:
+    assert await pair.one.renew_leases("c1", {"a": 5, "b": 2}) == []
+    assert await pair.other.acquire_lease("a", "c2") is None
+    assert await pair.other.renew_leases("c2", {"a": 5, "b": 3}) == ["a"]
+    assert await pair.one.renew_leases("c1", {"a": 5, "b": 2}) == ["b"]
+    pair.clock.advance(LEASE_TTL_SECONDS)
+    assert await pair.other.acquire_lease("a", "c2") == Lease("a", "c2", 6)
+
+
+@pytest.mark.proves("FENCED-WRITES")
+async def test_a_lease_older_than_its_agents_record_is_not_restored(pair: Pair) -> None:
+    await pair.one.put_agent(agent("a", epoch=5))
+    await pair.one.put_agent(agent("gone", epoch=5))
+    await pair.one.remove_agent("gone")
+    assert await pair.one.renew_leases("c1", {"a": 4, "gone": 5}) == ["a", "gone"]
+    assert await pair.one.renew_leases("c1", {"a": 5}) == []
 
 
 @pytest.mark.proves("LEASE-ONE-HOLDER")
@@ -369,18 +410,18 @@ async def test_a_bucket_gives_its_burst_then_its_rate(pair: Pair) -> None:
 
 
 async def test_a_subscriber_hears_its_channels_from_its_call_on_in_order(pair: Pair) -> None:
-    await pair.one.publish(Notice("x", {"n": 0}))
-    early = pair.other.subscribe("x")
-    await pair.one.publish(Notice("x", {"n": 1}))
-    late = pair.other.subscribe("x", "y")
-    await pair.one.publish(Notice("y", {"n": 2}))
-    await pair.other.publish(Notice("x", {"n": 3}))
+    await pair.one.publish(Notice(CHANNEL_INSTANCES_MOVED, {"n": 0}))
+    early = pair.other.subscribe(CHANNEL_INSTANCES_MOVED)
+    await pair.one.publish(Notice(CHANNEL_INSTANCES_MOVED, {"n": 1}))
+    late = pair.other.subscribe(CHANNEL_INSTANCES_MOVED, CHANNEL_CONFIG)
+    await pair.one.publish(Notice(CHANNEL_CONFIG, {"n": 2}))
+    await pair.other.publish(Notice(CHANNEL_INSTANCES_MOVED, {"n": 3}))
     assert [(await heard(early)).payload["n"] for _ in range(2)] == [1, 3]
     assert [(await heard(late)).payload["n"] for _ in range(2)] == [2, 3]
 
 
 async def test_a_closed_subscription_ends_also_for_who_waits(pair: Pair) -> None:
-    subscription = pair.one.subscribe("x")
+    subscription = pair.one.subscribe(CHANNEL_CONFIG)
     waiting = asyncio.get_running_loop().create_task(_rest(subscription))
     await asyncio.sleep(0)
     await subscription.aclose()
@@ -388,7 +429,7 @@ async def test_a_closed_subscription_ends_also_for_who_waits(pair: Pair) -> None
 
 
 async def test_closing_discovery_ends_subscriptions_and_refuses_calls(pair: Pair) -> None:
-    subscription = pair.one.subscribe("x")
+    subscription = pair.one.subscribe(CHANNEL_CONFIG)
     await pair.one.close()
     await pair.one.close()
     assert await _rest(subscription) == []

@@ -138,9 +138,9 @@ class EmbeddedDiscovery:
 
     # ── coordinators ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def announce(self, record: CoordinatorRecord) -> None:
+    async def announce(self, record: CoordinatorRecord) -> bool:
         """See `Discovery.announce`."""
-        await self._write(statements.announce, record, self._clock.monotonic())
+        return await self._write(statements.announce, record, self._clock.monotonic())
 
     async def withdraw(self, coordinator_id: str) -> None:
         """See `Discovery.withdraw`."""
@@ -186,10 +186,10 @@ class EmbeddedDiscovery:
 
     # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def acquire_lease(self, agent_id: str, coordinator_id: str) -> Lease | None:
+    async def acquire_lease(self, agent_id: str, coordinator_id: str, above: int = 0) -> Lease | None:
         """See `Discovery.acquire_lease`."""
         return await self._write(
-            statements.acquire_lease, agent_id, coordinator_id, self._clock.monotonic(), durable=True
+            statements.acquire_lease, agent_id, coordinator_id, above, self._clock.monotonic(), durable=True
         )
 
     async def renew_leases(self, coordinator_id: str, held: dict[str, int]) -> list[str]:

@@ -30,6 +30,7 @@ from podium.base.discovery.rules import (
     config_changes,
     new_claim,
     next_lease,
+    renewed_lease,
     token_taken,
 )
 from podium.base.discovery.subscription import Subscribers
@@ -55,10 +56,13 @@ class MemoryDiscovery:
         self._claims: dict[tuple[str, str], StoredClaim] = {}
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    async def announce(self, record: CoordinatorRecord) -> None:
+    async def announce(self, record: CoordinatorRecord) -> bool:
         """See `Discovery.announce`."""
         await self.check()
-        self._coordinators[record.coordinator_id] = (record, self._clock.monotonic() + COORDINATOR_TTL_SECONDS)
+        now = self._clock.monotonic()
+        _, deadline = self._coordinators.get(record.coordinator_id, (None, now))
+        self._coordinators[record.coordinator_id] = (record, now + COORDINATOR_TTL_SECONDS)
+        return deadline <= now
 
     async def withdraw(self, coordinator_id: str) -> None:
         """See `Discovery.withdraw`."""
@@ -132,11 +136,10 @@ class MemoryDiscovery:
         stored = self._leases.get(agent_id, StoredLease(None, 0, 0.0))
         self._leases[agent_id] = stored._replace(epoch=max(stored.epoch, record.epoch))
 
-    async def acquire_lease(self, agent_id: str, coordinator_id: str) -> Lease | None:
+    async def acquire_lease(self, agent_id: str, coordinator_id: str, above: int = 0) -> Lease | None:
         """See `Discovery.acquire_lease`."""
         await self.check()
-        record = self._agents.get(agent_id)
-        known = record.epoch if record else 0
+        known = max(above, self._agent_epoch(agent_id))
         lease = next_lease(self._leases.get(agent_id), known, coordinator_id, self._clock.monotonic())
         if lease is None:
             return None
@@ -149,12 +152,17 @@ class MemoryDiscovery:
         deadline = self._clock.monotonic() + LEASE_TTL_SECONDS
         lost = []
         for agent_id, epoch in held.items():
-            stored = self._leases.get(agent_id)
-            if stored is None or (stored.coordinator_id, stored.epoch) != (coordinator_id, epoch):
+            wanted = StoredLease(coordinator_id, epoch, deadline)
+            lease = renewed_lease(self._leases.get(agent_id), self._agent_epoch(agent_id), wanted)
+            if lease is None:
                 lost.append(agent_id)
             else:
-                self._leases[agent_id] = stored._replace(deadline=deadline)
+                self._leases[agent_id] = lease
         return lost
+
+    def _agent_epoch(self, agent_id: str) -> int:
+        record = self._agents.get(agent_id)
+        return record.epoch if record else 0
 
     async def release_lease(self, agent_id: str, coordinator_id: str, epoch: int) -> None:
         """See `Discovery.release_lease`."""

@@ -1,4 +1,4 @@
-"""The discovery port: records, promises, errors. Implementations: memory, embedded (SQLite, one host), later Valkey.
+"""The discovery port: records, promises, errors. Implementations: memory, embedded (SQLite, one host), Valkey.
 
 Keys carry the prefix `podium:` in every implementation that has keys. A writer sees its own writes at once; other
 processes see them at the latest after `PROPAGATION_SECONDS`. Everything may raise `DiscoveryUnavailableError`.
@@ -30,6 +30,8 @@ LEASE_RENEW_SECONDS: Final = 3.0
 CHANNEL_CONFIG: Final = "framework.config_update"
 CHANNEL_KEYS_REVOKED: Final = "keys.revoked"
 CHANNEL_INSTANCES_MOVED: Final = "instances.moved"
+CHANNELS: Final = (CHANNEL_CONFIG, CHANNEL_KEYS_REVOKED, CHANNEL_INSTANCES_MOVED)
+"""All there are; one that is not among them may be refused with a `ValueError`."""
 
 
 class DiscoveryUnavailableError(Exception):
@@ -70,6 +72,7 @@ class InstanceFilter(msgspec.Struct, frozen=True):
     agent_type: str | None = None
     agent_id: str | None = None
     deployment_id: str | None = None
+    coordinator_id: str | None = None
 
 
 class AgentRecord(msgspec.Struct, frozen=True):
@@ -132,10 +135,12 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """Something published."""
+    """Something published. `missed`: nobody published this; notices of the channel may have been lost before it (the
+    connection was), the payload is empty, and whoever depends on them reads the truth again."""
 
     channel: str
     payload: dict[str, Any]
+    missed: bool = False
 
 
 class Subscription(Protocol):
@@ -158,8 +163,12 @@ class Discovery(Protocol):
     """What daemons agree on. All times are epoch milliseconds given by the implementation's clock."""
 
     # coordinators
-    async def announce(self, record: CoordinatorRecord) -> None:
-        """Writes or renews a coordinator for `COORDINATOR_TTL_SECONDS`."""
+    async def announce(self, record: CoordinatorRecord) -> bool:
+        """Writes or renews a coordinator for `COORDINATOR_TTL_SECONDS`.
+
+        True: discovery did not know it any more, or may have lost what was written (it was away, emptied, set back to
+        older data). The coordinator then writes its agents and instances again and renews its leases at once.
+        """
         ...
 
     async def withdraw(self, coordinator_id: str) -> None:
@@ -204,12 +213,20 @@ class Discovery(Protocol):
         ...
 
     # leases
-    async def acquire_lease(self, agent_id: str, coordinator_id: str) -> Lease | None:
-        """The lease with the next epoch; the holder's own lease again unchanged; None while another coordinator holds it."""
+    async def acquire_lease(self, agent_id: str, coordinator_id: str, above: int = 0) -> Lease | None:
+        """The lease with the next epoch; the holder's own lease again unchanged; None while another coordinator holds it.
+
+        `above`: the highest epoch the caller knows of, from the agent's data or replica. A new epoch is higher than it
+        also when discovery lost its own memory.
+        """
         ...
 
     async def renew_leases(self, coordinator_id: str, held: dict[str, int]) -> list[str]:
-        """Extends the leases `agent_id → epoch` in one call; returns the agents whose lease is no longer held."""
+        """Extends the leases `agent_id → epoch` in one call; returns the agents whose lease is no longer held.
+
+        Epochs come from discovery alone. So one that is higher than what is stored proves that discovery was emptied or
+        set back: the lease is then restored with it, and whoever was given a lower one meanwhile has lost.
+        """
         ...
 
     async def release_lease(self, agent_id: str, coordinator_id: str, epoch: int) -> None:
@@ -280,7 +297,8 @@ class Discovery(Protocol):
         ...
 
     def subscribe(self, *channels: str) -> Subscription:
-        """Notices from the moment of the call on, until the iterator is closed. Delivery is best effort: read the truth again."""
+        """Notices from the moment of the call on, until the iterator is closed. Delivery is best effort: read the truth
+        again. Where some may have been lost, one comes that says so (`Notice.missed`). `channels` are of `CHANNELS`."""
         ...
 
     async def check(self) -> None:

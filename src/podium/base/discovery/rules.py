@@ -18,21 +18,33 @@ class StoredLease(NamedTuple):
 
 
 def next_lease(
-    stored: StoredLease | None, agent_epoch: int, coordinator_id: str, monotonic: float
+    stored: StoredLease | None, known_epoch: int, coordinator_id: str, monotonic: float
 ) -> StoredLease | None:
     """The lease after `coordinator_id` asked for it; None while another coordinator holds it.
 
     Whoever held it last keeps its epoch however late it comes, as long as no other took over: the epoch still names
-    one owner. `agent_epoch` is that of the agent's record (0 without one), which may know a higher epoch.
+    one owner. `known_epoch` is the highest that anybody else knows of (the agent's record, the caller; 0 when nobody does).
     """
     deadline = monotonic + LEASE_TTL_SECONDS
     if stored is None:
-        return StoredLease(coordinator_id, agent_epoch + 1, deadline)
+        return StoredLease(coordinator_id, known_epoch + 1, deadline)
     if stored.coordinator_id == coordinator_id:
         return stored._replace(deadline=deadline)
     if stored.coordinator_id is not None and stored.deadline > monotonic:
         return None
-    return StoredLease(coordinator_id, max(stored.epoch, agent_epoch) + 1, deadline)
+    return StoredLease(coordinator_id, max(stored.epoch, known_epoch) + 1, deadline)
+
+
+def renewed_lease(stored: StoredLease | None, agent_epoch: int, wanted: StoredLease) -> StoredLease | None:
+    """The lease after its holder renewed it; None when it has lost it. `wanted` is what the holder believes, with the new
+    deadline; `agent_epoch` is that of the agent's record (0 without one).
+
+    An epoch above everything stored was given before discovery lost its memory of it, and wins.
+    """
+    if stored is not None and stored[:2] == wanted[:2]:
+        return wanted
+    forgotten = wanted.epoch > (stored.epoch if stored is not None else 0) and wanted.epoch >= agent_epoch
+    return wanted if forgotten else None
 
 
 class StoredClaim(NamedTuple):

@@ -31,6 +31,7 @@ from podium.base.discovery.rules import (
     claimed,
     config_changes,
     next_lease,
+    renewed_lease,
     token_taken,
 )
 from podium.wire.status import InstanceStatus
@@ -90,10 +91,14 @@ def prune(connection: sqlite3.Connection, now_ms: int, monotonic: float) -> None
 # ── coordinators ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def announce(connection: sqlite3.Connection, record: CoordinatorRecord, monotonic: float) -> None:
+def announce(connection: sqlite3.Connection, record: CoordinatorRecord, monotonic: float) -> bool:
     """See `Discovery.announce`."""
+    known = connection.execute(
+        "SELECT 1 FROM coordinators WHERE coordinator_id = ? AND deadline > ?", (record.coordinator_id, monotonic)
+    ).fetchone()
     row = (record.coordinator_id, msgspec.json.encode(record).decode(), monotonic + COORDINATOR_TTL_SECONDS)
     connection.execute("INSERT OR REPLACE INTO coordinators VALUES (?, ?, ?)", row)
+    return known is None
 
 
 def withdraw(connection: sqlite3.Connection, coordinator_id: str) -> None:
@@ -189,13 +194,16 @@ def remove_agent(connection: sqlite3.Connection, agent_id: str) -> None:
     connection.execute("DELETE FROM agents WHERE agent_id = ?", (agent_id,))
 
 
-def acquire_lease(connection: sqlite3.Connection, agent_id: str, coordinator_id: str, monotonic: float) -> Lease | None:
+def acquire_lease(
+    connection: sqlite3.Connection, agent_id: str, coordinator_id: str, above: int, monotonic: float
+) -> Lease | None:
     """See `Discovery.acquire_lease`."""
     row = connection.execute(
         "SELECT coordinator_id, epoch, deadline FROM leases WHERE agent_id = ?", (agent_id,)
     ).fetchone()
-    known = connection.execute("SELECT epoch FROM agents WHERE agent_id = ?", (agent_id,)).fetchone()
-    lease = next_lease(StoredLease(*row) if row else None, known[0] if known else 0, coordinator_id, monotonic)
+    agent_epoch = connection.execute("SELECT epoch FROM agents WHERE agent_id = ?", (agent_id,)).fetchone()
+    known = max(above, agent_epoch[0] if agent_epoch else 0)
+    lease = next_lease(StoredLease(*row) if row else None, known, coordinator_id, monotonic)
     if lease is None:
         return None
     connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)", (agent_id, *lease))
@@ -206,12 +214,30 @@ def renew_leases(
     connection: sqlite3.Connection, coordinator_id: str, held: dict[str, int], monotonic: float
 ) -> list[str]:
     """See `Discovery.renew_leases`."""
+    deadline = monotonic + LEASE_TTL_SECONDS
     rows = connection.execute(
         "UPDATE leases SET deadline = ? WHERE coordinator_id = ?"
         " AND (agent_id, epoch) IN (SELECT key, value FROM json_each(?)) RETURNING agent_id",
-        (monotonic + LEASE_TTL_SECONDS, coordinator_id, json.dumps(held)),
+        (deadline, coordinator_id, json.dumps(held)),
     ).fetchall()
-    return sorted(held.keys() - {row[0] for row in rows})
+    others = held.keys() - {row[0] for row in rows}
+    return sorted(
+        agent_id
+        for agent_id in others
+        if not _restore_lease(connection, agent_id, StoredLease(coordinator_id, held[agent_id], deadline))
+    )
+
+
+def _restore_lease(connection: sqlite3.Connection, agent_id: str, wanted: StoredLease) -> bool:
+    """Writes a lease that discovery no longer knew; False when it is another's, and nothing is written."""
+    row = connection.execute(
+        "SELECT coordinator_id, epoch, deadline FROM leases WHERE agent_id = ?", (agent_id,)
+    ).fetchone()
+    known = connection.execute("SELECT epoch FROM agents WHERE agent_id = ?", (agent_id,)).fetchone()
+    lease = renewed_lease(StoredLease(*row) if row else None, known[0] if known else 0, wanted)
+    if lease is not None:
+        connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)", (agent_id, *lease))
+    return lease is not None
 
 
 def release_lease(connection: sqlite3.Connection, agent_id: str, coordinator_id: str, epoch: int) -> None:

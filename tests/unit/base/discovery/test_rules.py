@@ -8,6 +8,7 @@ from podium.base.discovery.rules import (
     config_changes,
     new_claim,
     next_lease,
+    renewed_lease,
     token_taken,
 )
 
@@ -32,6 +33,27 @@ def test_a_lease_goes_to_its_holder_or_on_with_the_next_epoch(
     stored: StoredLease | None, agent_epoch: int, expected: StoredLease | None
 ) -> None:
     assert next_lease(stored, agent_epoch, "me", NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("stored", "agent_epoch", "epoch", "kept"),
+    [
+        (StoredLease("me", 3, NOW - 99), 9, 3, True),
+        (StoredLease("you", 3, NOW - 99), 0, 3, False),
+        (StoredLease(None, 3, NOW + 9), 0, 3, False),
+        (StoredLease("me", 3, NOW + 9), 0, 2, False),
+        (StoredLease("you", 3, NOW + 9), 0, 4, True),
+        (StoredLease("you", 3, NOW + 9), 5, 4, False),
+        (None, 0, 1, True),
+        (None, 4, 4, True),
+        (None, 5, 4, False),
+    ],
+)
+def test_a_lease_is_renewed_by_its_holder_or_by_an_epoch_nobody_else_remembers(
+    stored: StoredLease | None, agent_epoch: int, epoch: int, kept: bool
+) -> None:
+    wanted = StoredLease("me", epoch, UNTIL)
+    assert renewed_lease(stored, agent_epoch, wanted) == (wanted if kept else None)
 
 
 def test_a_bucket_never_holds_more_than_its_burst_nor_goes_back_in_time() -> None:
