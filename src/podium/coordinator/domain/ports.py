@@ -1,15 +1,17 @@
 """What the coordinator needs of the outside: processes, workspaces, local deployments. Stores are in `adapters/store`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from chronicle.model.iterations import Checkpoint, Difference, Entry, Iteration, Version
 from podium.wire.manifest import Limits, Manifest
 from podium.wire.rest import Deployment, Resources
+
+T = TypeVar("T")
 
 Isolation = Literal["none", "process", "sandbox"]
 """Levels of isolation; `sandbox` has its seam here and comes with the operations part."""
@@ -18,13 +20,13 @@ Isolation = Literal["none", "process", "sandbox"]
 class PreparedDeployment(msgspec.Struct, frozen=True):
     """A deployment that lies unpacked on this host with its environment made.
 
-    `directory` is the unpacked bundle (read-only by agreement), `python` the interpreter to start agents with.
+    `directory` is the unpacked bundle (read-only by agreement), `interpreter` the Python or Bun to start agents with.
     """
 
     deployment: Deployment
     manifest: Manifest
     directory: Path
-    python: Path
+    interpreter: Path
 
 
 class ProcessSpec(msgspec.Struct, frozen=True):
@@ -350,6 +352,24 @@ class Workspaces(Protocol):
         Raises:
             ChronicleError: `WorkspaceNotFoundError` when the agent never had a workspace.
         """
+        ...
+
+    async def work(self, agent_id: str, what: Callable[[WorkspaceLibrary], T], *, seconds: float) -> T:
+        """What `what` makes of the library, in one of a bounded number of threads, of which each workspace has a share.
+
+        Once begun it is done to its end, whatever becomes of the caller.
+
+        Raises:
+            ChronicleError: as `library`, and what `what` raises.
+            PodiumError: `workspace_unavailable`: not within `seconds`; what has begun may still be done.
+        """
+        ...
+
+    def pieces(
+        self, agent_id: str, what: Callable[[WorkspaceLibrary], Iterator[bytes]], *, seconds: float
+    ) -> AsyncIterator[bytes]:
+        """The same for what is made piece by piece, each within `seconds`; the library is held until the end, or until this
+        is closed. Empty pieces are left out."""
         ...
 
     def exists(self, agent_id: str) -> bool:

@@ -6,30 +6,16 @@ root, `uv` runs under a user id of its own.
 """
 
 import asyncio
-import contextlib
-import json
 import os
 import shutil
-import signal
 import sys
 import sysconfig
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
-from podium.agent.process import boot
+from podium.coordinator.adapters.deployments.tools import BUILDER_UID, passed, run_all, take_back, under_builder
 from podium.wire.errors import ErrorCode, PodiumError
-from podium.wire.limits import START_FAILURE_LOG_LINES
-
-BUILDER_UID: Final = 189_999
-"""User and group id `uv` runs under when the coordinator is root."""
-
-OUTPUT_KEPT_BYTES: Final = 256 * 1024
-"""What `uv` printed last, kept for the error."""
-
-_PASSED: Final = ("PATH", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-_PASSED_PREFIXES: Final = ("UV_", "PIP_")
 
 
 def commands(bundle: Path, environment: Path, uv: str) -> list[list[str]]:
@@ -82,26 +68,21 @@ async def make_environment(bundle: Path, making: Path, seconds: float, mark: Map
         return False
     environment.mkdir(mode=0o755)
     scratch.mkdir(mode=0o700)
-    cache = _cache(making)
+    cache = making.parent.parent / ".cache"
     cache.mkdir(mode=0o700, exist_ok=True)
-    before = _under(making)
+    before = under_builder([making, cache, Path(uv_path()).resolve().parent])
     if before:
         for directory in (environment, scratch, cache):
             os.chown(directory, BUILDER_UID, BUILDER_UID)
-    variables = {**_passed(), **mark, "UV_PROJECT_ENVIRONMENT": str(environment), "UV_CACHE_DIR": str(cache)}
-    variables |= {"HOME": str(scratch), "TMPDIR": str(scratch), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    variables = {**passed(("UV_", "PIP_")), **mark, "UV_PROJECT_ENVIRONMENT": str(environment)}
+    variables |= {"UV_CACHE_DIR": str(cache), "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    variables |= {"HOME": str(scratch), "TMPDIR": str(scratch)}
     try:
-        async with asyncio.timeout(seconds):
-            for command in todo:
-                await _run([*before, *command], bundle, variables)
-    except TimeoutError:
-        raise PodiumError(
-            ErrorCode.AGENT_START_FAILED, f"installing its dependencies took more than {seconds:g} s"
-        ) from None
+        await run_all([[*before, *command] for command in todo], bundle, variables, seconds)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     if before:
-        await asyncio.to_thread(_take_back, environment)
+        await asyncio.to_thread(take_back, environment)
     return True
 
 
@@ -127,60 +108,3 @@ def _project_dependencies(file: Path) -> list[str]:
         raise PodiumError(ErrorCode.INVALID_BUNDLE, f"pyproject.toml is no TOML: {error}") from error
     dependencies = project.get("dependencies", []) if isinstance(project, dict) else []
     return dependencies if isinstance(dependencies, list) else []
-
-
-def _under(making: Path) -> list[str]:
-    """What to put before a command so that, as root, it runs under the builder's user id; nothing for others."""
-    if os.geteuid() != 0:
-        return []
-    roots = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve(), making.resolve(), _cache(making).resolve()}
-    visible = sorted(str(path) for path in roots | {Path(uv_path()).resolve().parent})
-    return [sys.executable, "-I", "-B", boot.__file__, "under", str(BUILDER_UID), json.dumps(visible)]
-
-
-def _cache(making: Path) -> Path:
-    return making.parent.parent / ".cache"
-
-
-def _passed() -> dict[str, str]:
-    """What of our environment the tool needs: how to reach the network, and its own settings. No secret of ours."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name.upper() in _PASSED or name.startswith(_PASSED_PREFIXES)
-    }
-
-
-async def _run(command: list[str], directory: Path, variables: dict[str, str]) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=directory,
-        env=variables,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    output = bytearray()
-    try:
-        assert process.stdout is not None
-        while chunk := await process.stdout.read(64 * 1024):
-            output += chunk
-            del output[:-OUTPUT_KEPT_BYTES]
-        code = await process.wait()
-    finally:  # also when cancelled or out of time
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        if process.returncode is None:
-            await process.wait()
-    if code != 0:
-        lines = output.decode(errors="replace").splitlines()[-START_FAILURE_LOG_LINES:]
-        raise PodiumError(ErrorCode.AGENT_START_FAILED, "its dependencies could not be installed", logs=lines)
-
-
-def _take_back(directory: Path) -> None:
-    """What was installed belongs to root again, so that no build of another deployment can change it."""
-    for parent, names, files in os.walk(directory):
-        for name in (*names, *files):
-            os.chown(os.path.join(parent, name), 0, 0, follow_symlinks=False)
-    os.chown(directory, 0, 0)

@@ -2,11 +2,14 @@
 
 ```
 deployments/{agent_type}/{version}@{hash8}/bundle/   what was uploaded, unpacked
-                                           env/      its virtual environment, where it has dependencies
+                                           env/      its virtual environment, where it has dependencies (Python)
+                                           node_modules/@podium/ts   link to the SDK (TypeScript, whose packages are
+                                                     in bundle/node_modules)
                                            ready     JSON, see `Ready`; its mtime is the last use
 deployments/.locks/{agent_type}-{version}@{hash8}    flock of whoever makes it
 deployments/.making/{agent_type}-{version}@{hash8}/  being made; renamed when whole
 deployments/.going/                                  being removed
+deployments/.cache/, .packages/                      what uv and bun have downloaded
 ```
 A directory that has its final name is whole: it was synced before it was renamed.
 """
@@ -31,7 +34,7 @@ READY_NAME: Final = "ready"
 
 class Ready(msgspec.Struct, frozen=True):
     """What is noted of a whole deployment: the checksum of its bundle, its size on disk in bytes, and whether it has an
-    environment of its own, made for the Python `python_version` (`3.11.2`)."""
+    environment of its own (packages, for TypeScript), made by a coordinator on the Python `python_version` (`3.11.2`)."""
 
     checksum: str
     disk_bytes: int

@@ -11,12 +11,14 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final, Protocol
 
+from podium.base.bun import link_sdk
 from podium.base.bundles import BundleRefusedError, check_manifest, unpack
 from podium.base.objects import ObjectStore
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.deployments.environments import make_environment
 from podium.coordinator.adapters.deployments.fetching import bundle_key, fetch
 from podium.coordinator.adapters.deployments.layout import READY_NAME, Layout, Ready, disk_bytes
+from podium.coordinator.adapters.deployments.packages import bun_path, install_packages
 from podium.coordinator.adapters.processes import HostSettings
 from podium.coordinator.adapters.processes.orphans import MARK_VARIABLE
 from podium.coordinator.domain.ports import PreparedDeployment
@@ -86,7 +88,7 @@ class LocalDeployments:
             PodiumError: see the port.
         """
         known = self._prepared.get(deployment.deployment_id)
-        if known is not None and known.python.exists():
+        if known is not None and known.interpreter.exists():
             self._touch(known)
             return _checked(known, deployment)
         task = self._making.get(deployment.deployment_id)
@@ -125,13 +127,16 @@ class LocalDeployments:
         ready = self._layout.read_ready(final)
         if ready is None or ready.checksum != deployment.checksum:
             return None
-        if ready.has_environment and ready.python_version != platform.python_version():
-            return None
-        python = final / "env" / "bin" / "python" if ready.has_environment else Path(sys.executable)
         try:
             manifest = parse_manifest((final / "bundle" / MANIFEST_NAME).read_bytes())
         except (OSError, ManifestError):
             return None
+        if manifest.runtime == "typescript":
+            link_sdk(final)  # Podium may lie elsewhere than when it was made
+            return PreparedDeployment(deployment, manifest, final / "bundle", bun_path())
+        if ready.has_environment and ready.python_version != platform.python_version():
+            return None
+        python = final / "env" / "bin" / "python" if ready.has_environment else Path(sys.executable)
         return PreparedDeployment(deployment, manifest, final / "bundle", python) if python.exists() else None
 
     async def _make_alone(self, deployment: Deployment, progress: Progress) -> PreparedDeployment:
@@ -156,11 +161,12 @@ class LocalDeployments:
             archive = making / "bundle.tar.gz"
             await fetch(self._objects, bundle_key(self._settings.environment, deployment), deployment, archive)
             progress("unpack")
-            await asyncio.to_thread(_unpack, archive, making / "bundle", deployment)
+            manifest = await asyncio.to_thread(_unpack, archive, making / "bundle", deployment)
             progress("environment")
             mark = {MARK_VARIABLE: HostSettings(self._settings.data).mark}
             seconds = self._settings.environment_seconds
-            has_environment = await make_environment(making / "bundle", making, seconds, mark)
+            install = install_packages if manifest.runtime == "typescript" else make_environment
+            has_environment = await install(making / "bundle", making, seconds, mark)
             size = await asyncio.to_thread(disk_bytes, making)
             ready = Ready(deployment.checksum, size, has_environment, platform.python_version())
             await asyncio.to_thread(self._layout.publish, making, self._layout.final(deployment), ready)
@@ -208,9 +214,14 @@ def _unpack(archive: Path, directory: Path, deployment: Deployment) -> Manifest:
     except (OSError, ManifestError) as error:
         raise BundleRefusedError(str(error), MANIFEST_NAME) from error
     check_manifest(manifest, deployment.agent_type, deployment.version)
+    if manifest.runtime == "python":
+        _compile(directory)
+    return manifest
+
+
+def _compile(directory: Path) -> None:
     mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
     compileall.compile_dir(directory, quiet=2, invalidation_mode=mode)
-    return manifest
 
 
 def _checked(made: PreparedDeployment, wanted: Deployment) -> PreparedDeployment:

@@ -5,6 +5,7 @@ from typing import Final
 
 from podium.coordinator.adapters.processes.directories import RUN_NAME, SOCKET_NAME
 from podium.coordinator.adapters.processes.orphans import MARK_VARIABLE
+from podium.coordinator.adapters.processes.runtimes import runtime_environment
 from podium.coordinator.domain.ports import PreparedDeployment, ProcessSpec
 from podium.wire.manifest import Limits
 
@@ -20,7 +21,7 @@ _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 def base_environment(deployment: PreparedDeployment, mark: str) -> dict[str, str]:
     """What a template has, and nothing of the coordinator's beside its `PATH` and `LANG`."""
     return {
-        "PATH": f"{deployment.python.parent}:{os.environ.get('PATH', _DEFAULT_PATH)}",
+        "PATH": f"{deployment.interpreter.parent}:{os.environ.get('PATH', _DEFAULT_PATH)}",
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "HOME": "/",
         MARK_VARIABLE: mark,
@@ -36,6 +37,7 @@ def agent_environment(spec: ProcessSpec, mark: str) -> dict[str, str]:
         "LANG": base["LANG"],
         "USER": "agent",
         "LOGNAME": "agent",
+        **runtime_environment(spec.deployment),
         **spec.environment,
         "HOME": str(directory / "home"),
         "TMPDIR": str(directory / "tmp"),
@@ -48,10 +50,10 @@ def agent_environment(spec: ProcessSpec, mark: str) -> dict[str, str]:
     }
 
 
-def limits_of(limits: Limits, *, closed: bool, own_user: bool) -> dict[str, int]:
+def limits_of(limits: Limits, memory: int, *, closed: bool, own_user: bool) -> dict[str, int]:
     """`RLIMIT_*` of a process; without `closed` only that it leaves no core files.
 
-    Memory is limited as private writable memory (`DATA`), since address space (`AS`) is reserved in amounts nobody
+    `memory` (bytes) is limited as private writable memory (`DATA`), since address space (`AS`) is reserved in amounts nobody
     uses by allocators, threads and WebAssembly. Processes are counted per user id, so that limit needs one of its own.
     """
     if not closed:
@@ -59,7 +61,7 @@ def limits_of(limits: Limits, *, closed: bool, own_user: bool) -> dict[str, int]
     chosen = {
         "RLIMIT_CORE": 0,
         "RLIMIT_NOFILE": OPEN_FILES,
-        "RLIMIT_DATA": limits.memory,
+        "RLIMIT_DATA": memory,
         "RLIMIT_FSIZE": limits.disk,
     }
     return {**chosen, "RLIMIT_NPROC": limits.processes} if own_user else chosen

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from podium.agent.process import boot
 from podium.agent.process.mounts import closed_ancestor
 from podium.agent.process.orders import Launch, Setup
 from podium.base.tasks import TaskOwner
@@ -20,6 +19,13 @@ from podium.coordinator.adapters.processes.environment import agent_environment,
 from podium.coordinator.adapters.processes.facts import HostFacts, package_roots, probe_isolation
 from podium.coordinator.adapters.processes.levels import STEPS, IsolationUnavailableError, Plan, choose
 from podium.coordinator.adapters.processes.linked import Bounds, LinkedProcess
+from podium.coordinator.adapters.processes.runtimes import (
+    agent_command,
+    homes,
+    is_bun,
+    memory_limit,
+    template_command,
+)
 from podium.coordinator.adapters.processes.sdk import make_sdk_directory
 from podium.coordinator.adapters.processes.settings import (
     AGENT_UID_BASE,
@@ -153,7 +159,7 @@ class LocalProcessHost:
         name = deployment.deployment.deployment_id
         while True:
             process = TemplateProcess(
-                self._interpreter(deployment),
+                template_command(deployment, self._sdk),
                 self._launch(deployment),
                 base_environment(deployment, self._settings.mark),
                 name,
@@ -185,7 +191,11 @@ class LocalProcessHost:
             await made.close(CLOSE_SECONDS)
 
     def _preloads(self, deployment: PreparedDeployment) -> bool:
-        return deployment.manifest.preload and deployment.deployment.deployment_id not in self._unforkable
+        return (
+            not is_bun(deployment)
+            and deployment.manifest.preload
+            and deployment.deployment.deployment_id not in self._unforkable
+        )
 
     def _launch(self, deployment: PreparedDeployment) -> Launch:
         plan = self._plan
@@ -203,15 +213,8 @@ class LocalProcessHost:
             warm=preloads,
             preload=deployment.manifest.entry if preloads and plan.identity != "setuid" else None,
             directory=str(deployment.directory.resolve()),
-            visible=[str(path) for path in (*self._needed(), *_homes(deployment))] if plan.identity else [],
+            visible=[str(path) for path in (*self._needed(), *homes(deployment))] if plan.identity else [],
         )
-
-    def _interpreter(self, deployment: PreparedDeployment) -> list[str]:
-        """How the deployment's interpreter is started. Our own goes without its site packages: an agent sees what its
-        deployment declared, the same on every host."""
-        own = deployment.python == Path(sys.executable)
-        script = self._sdk / Path(boot.__file__).resolve().relative_to(package_roots()[0].parent)
-        return [str(deployment.python), "-I", "-B", *(["-S"] if own else []), str(script)]
 
     def _needed(self) -> list[Path]:
         """What any agent must be able to reach."""
@@ -254,15 +257,14 @@ class LocalProcessHost:
     def _setup(self, spec: ProcessSpec, uid: int | None) -> Setup:
         deployment = spec.deployment
         directory, entry = str(deployment.directory.resolve()), deployment.manifest.entry
-        command = None
-        if not self._preloads(deployment):
-            command = [*self._interpreter(deployment), "run", directory, entry]
+        command = None if self._preloads(deployment) else agent_command(deployment, self._sdk)
+        memory = memory_limit(deployment, spec.limits.memory)
         return Setup(
             environment=agent_environment(spec, self._settings.mark),
             workspace=str(spec.workspace.resolve()),
             uid=uid,
             closed=self._plan.closed,
-            limits=limits_of(spec.limits, closed=self._plan.closed, own_user=uid is not None),
+            limits=limits_of(spec.limits, memory, closed=self._plan.closed, own_user=uid is not None),
             command=command,
             directory=directory,
             entry=entry,
@@ -310,11 +312,6 @@ def _is_spent(task: asyncio.Task[TemplateProcess | _TemplateFailure]) -> bool:
         return True
     made = task.result()
     return isinstance(made, _TemplateFailure) or made.is_gone
-
-
-def _homes(deployment: PreparedDeployment) -> list[Path]:
-    """Where a deployment and its interpreter lie."""
-    return [deployment.directory.resolve(), deployment.python.parent.parent.resolve()]
 
 
 def _brings_limits(mark: str) -> bool:

@@ -206,9 +206,9 @@ async def test_dependencies_are_installed_into_an_environment_of_the_deployment(
     deployment = await shelf.bundle("echo", **folder)
     there = shelf.open()
     prepared = await there.ensure(deployment)
-    assert prepared.python.parent.parent == prepared.directory.parent / "env"
+    assert prepared.interpreter.parent.parent == prepared.directory.parent / "env"
     process = await asyncio.create_subprocess_exec(
-        str(prepared.python), "-I", "-c", "import tiny; print(tiny.VALUE)", stdout=asyncio.subprocess.PIPE
+        str(prepared.interpreter), "-I", "-c", "import tiny; print(tiny.VALUE)", stdout=asyncio.subprocess.PIPE
     )
     said, _ = await process.communicate()
     assert said == b"42\n"
