@@ -14,7 +14,7 @@ help: ## this list
 
 setup: $(STAMP) ## makes .venv with .venv/bin/podium
 
-$(STAMP): pyproject.toml uv.lock tools/set_up.sh
+$(STAMP): pyproject.toml uv.lock tools/set_up.sh tools/set_up_bun.sh
 	@UV_VERSION=$(UV_VERSION) bash tools/set_up.sh
 	@touch $(STAMP)
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv from the lock file. Needs a Python >= 3.11 and nothing else; brings its own uv.
+# Makes .venv from the lock file. Needs a Python >= 3.11 and nothing else; brings its own uv. Agents in TypeScript also need
+# Bun, which npm brings where there is one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,3 +46,4 @@ unset PYTHONDONTWRITEBYTECODE
 "$uv" sync --quiet --frozen --compile-bytecode --python "$python" --no-python-downloads
 .venv/bin/python -m compileall -q src
 echo "done: .venv/bin/podium"
+bash tools/set_up_bun.sh
