@@ -3,9 +3,11 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from podium.base.clock import SystemClock
@@ -17,17 +19,48 @@ from podium.base.objects import (
 )
 from podium.base.objects.local import LocalObjects
 from podium.base.objects.memory import MemoryObjects
+from podium.base.objects.s3 import S3Objects
+from tests.contract.s3_server import S3Server, s3_settings
 
-MAKERS: dict[str, Callable[[Path], ObjectStore]] = {
-    "memory": lambda _: MemoryObjects(SystemClock()),
-    "local": LocalObjects,
-}
+Open = Callable[[], ObjectStore]
 
 
-@pytest.fixture(params=MAKERS)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for all; tests keep apart by their prefixes."""
+    running = S3Server(tmp_path_factory.mktemp("s3") / "data")
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(params=["memory", "local", "s3"])
+def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    """Opens one of the implementations, empty at first; all it opens show the same objects."""
+    match request.param:
+        case "memory":
+            kept = MemoryObjects(SystemClock())
+            return lambda: kept
+        case "local":
+            return lambda: LocalObjects(tmp_path / "objects")
+        case _:
+            return bucket_of(request.getfixturevalue("server"), tmp_path)
+
+
+@pytest.fixture
+async def store(opens: Open) -> AsyncIterator[ObjectStore]:
     """One of the implementations, empty."""
-    return MAKERS[request.param](tmp_path / "objects")
+    opened = opens()
+    yield opened
+    await opened.close()
+
+
+def bucket_of(server: S3Server, directory: Path, **limits: float) -> Open:
+    """Opens objects below a prefix of its own."""
+    settings = s3_settings(server, prefix=f"test/{uuid.uuid4().hex}", limits=limits)
+    return lambda: S3Objects(settings, SystemClock(), directory / "spool")
 
 
 async def _chunks(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -117,7 +150,9 @@ async def test_what_is_no_key_is_refused(store: ObjectStore, key: str) -> None:
 
 
 async def test_metadata_no_store_could_keep_is_refused(store: ObjectStore) -> None:
-    for metadata in ({"Upper": "x"}, {"": "x"}, {"a b": "x"}, {"a": "é"}, {"a": "line\n"}):
+    for metadata in (
+        {"Upper": "x"}, {"": "x"}, {"a b": "x"}, {"a": "é"}, {"a": "line\n"}, {"a": ""}, {"a": " x"}, {"a": "x" * 2000}
+    ):  # fmt: skip
         with pytest.raises(ValueError, match="metadata"):
             await store.put("k", _chunks(b"x"), metadata=metadata)
     assert [info async for info in store.list("")] == []
@@ -132,8 +167,84 @@ async def test_who_reads_an_object_gets_it_whole_though_it_is_replaced_meanwhile
     assert first + b"".join([chunk async for chunk in reading]) == b"1" * 3_000_000
 
 
-async def test_a_closed_store_answers_nothing(tmp_path: Path) -> None:
-    store = LocalObjects(tmp_path)
+async def test_names_of_metadata_that_mean_something_to_http_are_names_like_others(store: ObjectStore) -> None:
+    metadata = {
+        "content-type": "x",
+        "cache-control": "y",
+        "storage-class": "z",
+        "a_b": "1",
+        "a-b": "2  3",
+        "content-sha256": "4",
+    }
+    await store.put("k", _chunks(b"x"), metadata=metadata)
+    assert (await store.head("k")).metadata == metadata
+
+
+async def test_a_listing_tells_size_and_time_and_no_metadata(store: ObjectStore) -> None:
+    await store.put("k/one", _chunks(b"12345"), metadata={"a": "b"})
+    head = await store.head("k/one")
+    assert [info async for info in store.list("k/")] == [msgspec.structs.replace(head, metadata={})]
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a b", "a+b", "a~b", "a%41b", "%", "#?*", "a&b\"'", "{[^]}|`<>", "a:b@c;d=e,f$g!(h)", "..a", "é/日本", "x" * 200],
+)
+async def test_a_key_may_have_any_character_that_prints(store: ObjectStore, key: str) -> None:
+    await store.put(f"k/{key}", _chunks(key.encode()))
+    assert await _whole(store, f"k/{key}") == key.encode()
+    assert [info.key async for info in store.list("k/")] == [f"k/{key}"]
+    await store.delete(f"k/{key}")
+    assert [info.key async for info in store.list("k/")] == []
+
+
+async def test_more_than_a_page_is_listed_whole(store: ObjectStore) -> None:
+    keys = [f"many/{number:04}" for number in range(1100)]
+    for start in range(0, len(keys), 50):
+        await asyncio.gather(*(store.put(key, _chunks(b"")) for key in keys[start : start + 50]))
+    assert [info.key async for info in store.list("many/")] == keys
+    assert [info.key async for info in store.list("many/10", after="many/1009")] == keys[1010:1100]
+
+
+@pytest.mark.parametrize("create", [False, True])
+async def test_a_large_object_is_put_and_got_whole(store: ObjectStore, create: bool) -> None:
+    pieces = [bytes([number]) * 700_001 for number in range(30)]
+    put = await store.put("large", _chunks(*pieces), metadata={"a": "b"}, create=create)
+    head = await store.head("large")
+    assert (put.size, head.size, head.metadata) == (30 * 700_001, 30 * 700_001, {"a": "b"})
+    assert await _whole(store, "large") == b"".join(pieces)
+    if create:
+        with pytest.raises(ObjectExistsError):
+            await store.put("large", _chunks(*pieces), create=True)
+
+
+@pytest.mark.parametrize("create", [False, True])
+@pytest.mark.proves("OBJECT-WHOLE-OR-NOTHING")
+async def test_a_large_put_that_breaks_leaves_what_was_there(store: ObjectStore, create: bool) -> None:
+    async def breaks() -> AsyncIterator[bytes]:
+        for _ in range(30):
+            yield b"x" * 1_000_000
+        raise ConnectionError("gone")
+
+    if not create:
+        await store.put("k", _chunks(b"before"))
+    with pytest.raises(ConnectionError, match="gone"):
+        await store.put("k", breaks(), create=create)
+    assert [info.key async for info in store.list("")] == ([] if create else ["k"])
+    assert create or await _whole(store, "k") == b"before"
+
+
+async def test_who_stops_reading_leaves_nothing_open(store: ObjectStore) -> None:
+    await store.put("k", _chunks(b"x" * 5_000_000))
+    reading = store.get("k")
+    assert len(await anext(reading)) > 0
+    await reading.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["local", "s3"])
+async def test_a_closed_store_answers_nothing(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    opens = bucket_of(request.getfixturevalue("server"), tmp_path) if kind == "s3" else lambda: LocalObjects(tmp_path)
+    store = opens()
     await store.check()
     await store.close()
     with pytest.raises(ObjectStoreUnavailableError):

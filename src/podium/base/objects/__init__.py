@@ -1,6 +1,7 @@
 """Objects: immutable blobs under keys. Port and implementations."""
 
 from podium.base.objects.port import (
+    ObjectDamagedError,
     ObjectExistsError,
     ObjectInfo,
     ObjectMissingError,
@@ -9,6 +10,7 @@ from podium.base.objects.port import (
 )
 
 __all__ = [
+    "ObjectDamagedError",
     "ObjectExistsError",
     "ObjectInfo",
     "ObjectMissingError",

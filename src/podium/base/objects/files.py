@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from podium.base.objects.keys import RESERVED_SUFFIX, check_key
-from podium.base.objects.port import ObjectExistsError, ObjectInfo, ObjectMissingError, ObjectStoreUnavailableError
+from podium.base.objects.port import ObjectDamagedError, ObjectExistsError, ObjectInfo, ObjectMissingError
 
 _MARK: Final = b"PodObj\x00\x01"
 """Last bytes of every object's file; the last one is the version of the format."""
@@ -93,7 +93,7 @@ class Directory:
 
         Raises:
             ObjectMissingError: there is none.
-            ObjectStoreUnavailableError: its file is damaged.
+            ObjectDamagedError: its file is damaged.
         """
         path = self._path(key)
         try:
@@ -161,7 +161,7 @@ def _sync(directory: Path) -> None:
 
 def _read_info(file: IO[bytes], key: str) -> ObjectInfo:
     status = os.fstat(file.fileno())
-    damaged = ObjectStoreUnavailableError(f"the object {key} is damaged")
+    damaged = ObjectDamagedError(f"the object {key} is damaged")
     if status.st_size < _TAIL.size:
         raise damaged
     file.seek(-_TAIL.size, os.SEEK_END)

@@ -8,6 +8,9 @@ KEY_MAX_BYTES: Final = 900
 PART_MAX_BYTES: Final = 200
 """Longest part between slashes; a file name may have 255 bytes, and a suffix must fit behind it."""
 
+METADATA_MAX_BYTES: Final = 1200
+"""Most bytes of all names and values of an object's metadata; object stores of clusters allow 2,048, with prefixes."""
+
 RESERVED_SUFFIX: Final = ".object"
 """No part ends like this: on a file system it tells an object from a directory, so that `a` and `a/b` may both be there."""
 
@@ -27,15 +30,20 @@ def check_metadata(metadata: dict[str, str] | None) -> dict[str, str]:
     """A copy of `metadata`, if every store can keep it.
 
     Raises:
-        ValueError: a name is not made of lower-case ASCII letters, digits, `-` and `_`, or a value is no printable ASCII.
+        ValueError: a name is not made of lower-case ASCII letters, digits, `-` and `_`, or a value is empty, no
+            printable ASCII or has spaces at its ends, or all together are too long.
     """
     checked = dict(metadata or {})
     for name, value in checked.items():
         plain = name.replace("-", "").replace("_", "")
         if not (plain.isascii() and plain.isalnum() and name == name.lower()):
             raise ValueError(f"{name!r} is no name of an object's metadata")
-        if not (value.isascii() and value.isprintable()):
-            raise ValueError(f"the metadata {name!r} of an object is no printable ASCII")
+        if not (value and value.isascii() and value.isprintable() and value == value.strip()):
+            raise ValueError(
+                f"the metadata {name!r} of an object is no printable ASCII, or empty, or has spaces at its ends"
+            )
+    if sum(len(name) + len(value) for name, value in checked.items()) > METADATA_MAX_BYTES:
+        raise ValueError(f"an object's metadata has more than {METADATA_MAX_BYTES} bytes")
     return checked
 
 

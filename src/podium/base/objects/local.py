@@ -5,9 +5,11 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import IO, Final, ParamSpec, TypeVar
 
+import msgspec
+
 from podium.base.objects.files import Directory
 from podium.base.objects.keys import check_key, check_metadata
-from podium.base.objects.port import ObjectInfo, ObjectMissingError, ObjectStoreUnavailableError
+from podium.base.objects.port import ObjectDamagedError, ObjectInfo, ObjectMissingError, ObjectStoreUnavailableError
 
 CHUNK_BYTES: Final = 1024 * 1024
 """What is read, and about what is written, at once."""
@@ -59,7 +61,7 @@ class LocalObjects:
             while left > 0:
                 chunk = await self._run(file.read, min(left, CHUNK_BYTES))
                 if not chunk:
-                    raise ObjectStoreUnavailableError(f"the object {key} is shorter than it says")
+                    raise ObjectDamagedError(f"the object {key} is shorter than it says")
                 left -= len(chunk)
                 yield chunk
         finally:
@@ -99,7 +101,7 @@ class LocalObjects:
         found = []
         for key in keys:
             try:
-                found.append(self._directory.head(key))
+                found.append(msgspec.structs.replace(self._directory.head(key), metadata={}))
             except ObjectMissingError:
                 continue  # removed since the directory was read
         return tuple(found)

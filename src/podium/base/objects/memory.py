@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterable, AsyncIterator
 
+import msgspec
+
 from podium.base.clock import Clock
 from podium.base.objects.keys import check_key, check_metadata
 from podium.base.objects.port import ObjectExistsError, ObjectInfo, ObjectMissingError
@@ -43,7 +45,7 @@ class MemoryObjects:
         """See `ObjectStore`."""
         for key in sorted(self._objects):
             if key.startswith(prefix) and (after is None or key > after) and key in self._objects:
-                yield self._objects[key][0]
+                yield msgspec.structs.replace(self._objects[key][0], metadata={})
 
     async def delete(self, key: str) -> None:
         """See `ObjectStore`."""

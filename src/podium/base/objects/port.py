@@ -1,4 +1,4 @@
-"""The object store port: what a bundle registry and, later, replicas need. Implementations: memory, local directory, later S3.
+"""The object store port: what a bundle registry and replicas need. Implementations: memory, local directory, S3.
 
 Keys are slash-separated paths without empty, `.` or `..` parts. An object appears whole or not at all.
 """
@@ -11,6 +11,10 @@ import msgspec
 
 class ObjectStoreUnavailableError(Exception):
     """The store can't be reached or written; trying again later may work."""
+
+
+class ObjectDamagedError(ObjectStoreUnavailableError):
+    """The stored bytes are not those that were put."""
 
 
 class ObjectMissingError(KeyError):
@@ -52,11 +56,12 @@ class ObjectStore(Protocol):
         ...
 
     def get(self, key: str) -> AsyncIterator[bytes]:
-        """The object in chunks of at most 1 MiB. `ObjectMissingError` comes with the first chunk."""
+        """The object in chunks of at most 1 MiB. `ObjectMissingError` comes with the first chunk; `ObjectDamagedError`, where
+        damage can be seen, at the latest after the last."""
         ...
 
     def list(self, prefix: str, after: str | None = None) -> AsyncIterator[ObjectInfo]:
-        """Objects whose key begins with `prefix`, by key, after the key `after`."""
+        """Objects whose key begins with `prefix`, by key, after the key `after`. Their metadata is not told: it is empty."""
         ...
 
     async def delete(self, key: str) -> None:
