@@ -157,6 +157,14 @@ class VersionedWorkspaces:
     def library(self, agent_id: str) -> Iterator[Any]:
         yield _Library(self.of[agent_id])
 
+    async def work(self, agent_id: str, what: Callable[[Any], Any], *, seconds: float) -> Any:
+        await asyncio.sleep(0)
+        return what(_Library(self.of[agent_id]))
+
+    async def pieces(self, agent_id: str, what: Callable[[Any], Iterator[bytes]], *, seconds: float) -> Any:
+        for piece in what(_Library(self.of[agent_id])):
+            yield piece
+
     def exists(self, agent_id: str) -> bool:
         return agent_id in self.of
 

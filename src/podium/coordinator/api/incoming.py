@@ -1,19 +1,23 @@
 """Bodies that become files: streamed to disk beside the workspaces, a piece in memory at a time."""
 
+import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, TypeVar
 
 from podium.base.http import Call
-from podium.coordinator.api.shelves import in_thread
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.files import FILE_MAX_BYTES
 
 BATCH_BYTES: Final = 1024 * 1024
 """Bytes collected before they are written, in a thread."""
+
+T = TypeVar("T")
 
 
 class Incoming(NamedTuple):
@@ -55,12 +59,24 @@ async def _receive(call: Call, sink: IO[bytes]) -> int:
             raise _too_large()
         batch += piece
         if len(batch) >= BATCH_BYTES:
-            await in_thread(sink.write, bytes(batch))
+            await _in_thread(sink.write, bytes(batch))
             batch.clear()
-    await in_thread(sink.write, bytes(batch))
-    await in_thread(sink.flush)
+    await _in_thread(sink.write, bytes(batch))
+    await _in_thread(sink.flush)
     return size
 
 
 def _too_large() -> PodiumError:
     return PodiumError(ErrorCode.MESSAGE_TOO_LARGE, f"a file written here holds at most {FILE_MAX_BYTES} bytes")
+
+
+async def _in_thread(what: Callable[..., T], *args: Any) -> T:
+    """The result of `what` in a thread. That can't be cut short: who is cancelled meanwhile waits for its end first."""
+    running = asyncio.get_running_loop().run_in_executor(None, partial(copy_context().run, what, *args))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        if not running.cancelled():
+            running.exception()
+        raise

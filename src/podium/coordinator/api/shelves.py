@@ -3,9 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from contextvars import copy_context
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from podium.base.http import Call
 from podium.coordinator.api.lookup import Lookup
@@ -14,6 +12,15 @@ from podium.wire.errors import ErrorCode, PodiumError
 
 SETTLE_SECONDS: Final = 2.0
 """How long a read waits until what was written before it is recorded; then it sees what is."""
+
+READ_SECONDS: Final = 30.0
+"""How long a call that reads may take; usually a millisecond."""
+
+WRITE_SECONDS: Final = 600.0
+"""How long a call that writes may take: a large file is copied, a tree is removed."""
+
+PIECE_SECONDS: Final = 60.0
+"""How long each piece of an answer may take to be made."""
 
 T = TypeVar("T")
 
@@ -49,34 +56,14 @@ class Shelves:
             async with asyncio.timeout(SETTLE_SECONDS):
                 await self.workspaces.barrier(agent_id)
 
-    async def work(self, agent_id: str, what: Callable[[WorkspaceLibrary], T]) -> T:
-        """Does something with the workspace, in a thread. Once begun it is done to its end, also when the caller goes away."""
+    async def work(self, agent_id: str, what: Callable[[WorkspaceLibrary], T], *, seconds: float = READ_SECONDS) -> T:
+        """Does something with the workspace, in a thread. Once begun it is done to its end, also when the caller goes away.
 
-        def run() -> T:
-            with self.workspaces.library(agent_id) as library:
-                return what(library)
+        Raises:
+            PodiumError: `workspace_unavailable`: not within `seconds`; what has begun may still be done.
+        """
+        return await self.workspaces.work(agent_id, what, seconds=seconds)
 
-        return await in_thread(run)
-
-    async def stream(self, agent_id: str, what: Callable[[WorkspaceLibrary], Iterator[bytes]]) -> AsyncIterator[bytes]:
+    def stream(self, agent_id: str, what: Callable[[WorkspaceLibrary], Iterator[bytes]]) -> AsyncIterator[bytes]:
         """Pieces as they are made, one at a time in memory; the workspace is held until the end, or until this is closed."""
-        context = self.workspaces.library(agent_id)
-        library = await in_thread(context.__enter__)
-        try:
-            source = await in_thread(what, library)
-            while (piece := await in_thread(next, source, None)) is not None:
-                yield piece
-        finally:
-            await in_thread(context.__exit__, None, None, None)
-
-
-async def in_thread(what: Callable[..., T], *args: Any) -> T:
-    """The result of `what` in a thread. That can't be cut short: who is cancelled meanwhile waits for its end first."""
-    running = asyncio.get_running_loop().run_in_executor(None, partial(copy_context().run, what, *args))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait({running})
-        if not running.cancelled():
-            running.exception()
-        raise
+        return self.workspaces.pieces(agent_id, what, seconds=PIECE_SECONDS)

@@ -1,18 +1,23 @@
 """What an agent asks of its own workspace: to name a moment, to see versions, to take something back."""
 
-import asyncio
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from chronicle.model.errors import ChronicleError
 from chronicle.model.iterations import Iteration
-from podium.coordinator.domain.ports import Workspaces
+from podium.coordinator.domain.ports import WorkspaceLibrary, Workspaces
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.limits import PAGE_DEFAULT, PAGE_MAX
 
+LOOK_SECONDS: Final = 30.0
+"""How long looking something up for an agent may take; usually a millisecond."""
+
 LABEL_MAX_CHARS: Final = 200
 """Longest label of a checkpoint."""
+
+T = TypeVar("T")
 
 
 async def answer(
@@ -39,11 +44,10 @@ async def answer(
 async def _history(workspaces: Workspaces, agent_id: str, path: str, limit: int) -> list[dict[str, Any]]:
     await workspaces.barrier(agent_id)  # what the agent has just written is a version too
 
-    def read() -> list[Iteration]:
-        with workspaces.library(agent_id) as library:
-            return library.history(path, limit=limit) if path else library.log(limit=limit, newest_first=True)
+    def read(library: WorkspaceLibrary) -> list[Iteration]:
+        return library.history(path, limit=limit) if path else library.log(limit=limit, newest_first=True)
 
-    return [_shown(found) for found in await _in_thread(read)]
+    return [_shown(found) for found in await _work(workspaces, agent_id, read)]
 
 
 async def _moment(workspaces: Workspaces, agent_id: str, params: dict[str, Any]) -> int:
@@ -53,20 +57,19 @@ async def _moment(workspaces: Workspaces, agent_id: str, params: dict[str, Any])
     if iteration is not None or not label:
         raise _refused("restore takes the number of an iteration, or the label of a checkpoint")
 
-    def find() -> int:
-        with workspaces.library(agent_id) as library:
-            named = [found for found in library.checkpoints(limit=PAGE_MAX) if label in (found.label, found.turn_id)]
-            return named[0].iteration if named else -1
+    def find(library: WorkspaceLibrary) -> int:
+        named = [found for found in library.checkpoints(limit=PAGE_MAX) if label in (found.label, found.turn_id)]
+        return named[0].iteration if named else -1
 
-    found: int = await _in_thread(find)
+    found = await _work(workspaces, agent_id, find)
     if found < 0:
         raise _refused(f"there is no checkpoint {label!r}")
     return found
 
 
-async def _in_thread(act: Any) -> Any:
+async def _work(workspaces: Workspaces, agent_id: str, what: Callable[[WorkspaceLibrary], T]) -> T:
     try:
-        return await asyncio.to_thread(act)
+        return await workspaces.work(agent_id, what, seconds=LOOK_SECONDS)
     except ChronicleError as error:
         raise _refused(str(error)) from error
 

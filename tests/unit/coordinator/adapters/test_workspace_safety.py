@@ -58,3 +58,4 @@ async def test_a_workspace_of_any_depth_is_erased(tmp_path: Path) -> None:
     os.close(here)
     await workspaces.remove("ada")
     assert os.listdir(tmp_path / "ada") == []
+    await workspaces.stop()

@@ -1,24 +1,29 @@
 """Workspaces as plain directories: `agents/{agent_id}/workspace`, without history."""
 
-import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from chronicle import remove_tree
 from chronicle.model.errors import WorkspaceNotFoundError
 from chronicle.model.iterations import Iteration
 from podium.coordinator.adapters.workspaces.plain import PlainLibrary
 from podium.coordinator.adapters.workspaces.templates import copy_template, give, template_of
+from podium.coordinator.adapters.workspaces.workers import Workers
 from podium.coordinator.domain.ports import PreparedDeployment, WorkspaceLibrary
 from podium.wire.errors import ErrorCode, PodiumError
 
 WORKSPACE_NAME: Final = "workspace"
 """The workspace's directory inside the agent's."""
 
+COPY_SECONDS: Final = 600.0
+"""How long copying, giving or removing all files of a workspace may take."""
+
 _MODE: Final = 0o700
+
+T = TypeVar("T")
 
 
 class DirectoryWorkspaces:
@@ -26,6 +31,7 @@ class DirectoryWorkspaces:
 
     def __init__(self, agents: Path) -> None:
         self._agents = agents
+        self._workers = Workers()
 
     @property
     def backend(self) -> str:
@@ -41,15 +47,18 @@ class DirectoryWorkspaces:
         """There is nothing to get ready."""
 
     async def stop(self) -> None:
-        """Nothing is held."""
+        """Waits for what is being done, a bounded time."""
+        await self._workers.close()
 
     async def open(self, agent_id: str, deployment: PreparedDeployment, *, owner: tuple[int, int] | None) -> Path:
         """The workspace; a new one is filled beside its place and then renamed, so that it is there whole or not at all."""
         path = self._path(agent_id)
         if not path.is_dir():
-            await asyncio.to_thread(_make, path, template_of(deployment), owner)
+            template = template_of(deployment)
+            await self._alone(agent_id, lambda: _make(path, template, owner))
         elif owner is not None and path.stat().st_uid != owner[0]:
-            await asyncio.to_thread(give, path, owner)  # a fork's files, which nobody could use until now
+            given = owner
+            await self._alone(agent_id, lambda: give(path, given))  # a fork's files, which nobody could use until now
         return path
 
     async def close(self, agent_id: str) -> None:
@@ -106,7 +115,7 @@ class DirectoryWorkspaces:
         if target.exists():
             raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent has a workspace already")
         if source.is_dir():
-            await asyncio.to_thread(_make, target, source, None)
+            await self._alone(agent_id, lambda: _make(target, source, None))
 
     def follow(self, agent_id: str, callback: Callable[[list[Iteration]], None]) -> Callable[[], None]:  # noqa: ARG002
         """Nothing is ever told."""
@@ -126,7 +135,27 @@ class DirectoryWorkspaces:
 
     async def remove(self, agent_id: str) -> None:
         """Erases the workspace; removing none is fine."""
-        await asyncio.to_thread(_remove, self._path(agent_id))
+        path = self._path(agent_id)
+        await self._alone(agent_id, lambda: _remove(path))
+
+    async def work(self, agent_id: str, what: Callable[[WorkspaceLibrary], T], *, seconds: float) -> T:
+        """See the port."""
+
+        def run() -> T:
+            with self.library(agent_id) as library:
+                return what(library)
+
+        return await self._workers.run(agent_id, run, seconds=seconds)
+
+    def pieces(
+        self, agent_id: str, what: Callable[[WorkspaceLibrary], Iterator[bytes]], *, seconds: float
+    ) -> AsyncIterator[bytes]:
+        """See the port."""
+        return self._workers.pieces(agent_id, self.library(agent_id), what, seconds=seconds)
+
+    async def _alone(self, agent_id: str, what: Callable[[], None]) -> None:
+        """Makes, gives or removes the files of one agent, one such thing after the other."""
+        await self._workers.run(agent_id, what, seconds=COPY_SECONDS, alone=True)
 
     def _path(self, agent_id: str) -> Path:
         return self._agents / agent_id / WORKSPACE_NAME

@@ -15,8 +15,8 @@ from chronicle.control.messages import Answer, Follow, GetStatus, HolderStatus, 
 from chronicle.control.sockets import connect
 from chronicle.model.iterations import Iteration
 
-CONNECT_SECONDS: Final = 1.0
-"""A listener on this host accepts within microseconds."""
+CONNECT_SECONDS: Final = 0.0
+"""Connecting never waits: it succeeds at once, or the other side's backlog is full (unix(7)) and it is tried again later."""
 
 _log = logging.getLogger(__name__)
 _answers = msgspec.json.Decoder(Answer)
@@ -45,9 +45,13 @@ class HolderLink(asyncio.Protocol):
         """Connects.
 
         Raises:
-            NobodyThereError: nobody listens there.
+            NobodyThereError: nobody listens there, or who does accepts nobody now.
+            OSError: it can't be reached (not permitted).
         """
-        connected = connect(socket_path, CONNECT_SECONDS)
+        try:
+            connected = connect(socket_path, CONNECT_SECONDS)
+        except BlockingIOError as error:
+            raise NobodyThereError("who serves the workspace accepts nobody now") from error
         if connected is None:
             raise NobodyThereError("nobody serves the workspace")
         connected.setblocking(False)

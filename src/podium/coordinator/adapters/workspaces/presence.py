@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from chronicle.control.client import NobodyThereError
 from chronicle.control.messages import Annotate, Request
 from chronicle.layout import Layout
+from chronicle.model.errors import ChronicleError
 from chronicle.model.iterations import Iteration
 from chronicle.page import Page
 from podium.base.tasks import TaskOwner
@@ -21,6 +22,11 @@ LINK_SECONDS: Final = 10.0
 """How long to look for the process that serves a mounted workspace: one that died is replaced within a second."""
 
 LINK_PAUSE_SECONDS: Final = 0.02
+LINK_PAUSE_MAX_SECONDS: Final = 2.0
+"""Wait between two looks for it, doubled each time."""
+
+UNSERVED_SECONDS: Final = 60.0
+"""How often the log says that nobody serves a workspace that is wanted."""
 
 HEAR_SECONDS: Final = 2.0
 """How long iterations may take to be heard of here once they are recorded."""
@@ -46,29 +52,51 @@ class Presence:
         self._page: Page | None = None
         self._tasks = tasks
         self._link: HolderLink | None = None
+        self._linking = asyncio.Lock()
+        self._seeking = False
         self._linked = asyncio.Event()
         self._heard = asyncio.Event()
         self.turn_id: str | None = None
-        """Whose the changes are at present."""
+        """Whose the changes are at present; kept when another process comes to serve it."""
+        self.told = 0
+        """How often that was said."""
+        self.daemon = 0
+        """The number of the daemon that mounted it last."""
+        self.returning = False
+        """Somebody sees to it that it is mounted again."""
 
     async def link(self) -> None:
-        """Connects to who serves it, and follows from the newest iteration that is known.
+        """Connects to who serves it, and follows from the newest iteration that is known. Who can't be reached now is looked for on.
 
         Raises:
-            NobodyThereError: nobody does.
+            PodiumError: `workspace_unavailable`: nobody serves it yet.
         """
-        link = await HolderLink.open(self._socket, self._recorded, self._lost)
         try:
-            self.head = await link.follow(self.head)
-            if self.turn_id is not None:
-                await link.call(lambda number: Annotate(number, self.turn_id), type(None))
-        except BaseException:
-            link.close()
-            raise
-        self._close_page()
-        self._page = Page.find(self._page_file)
-        self._link = link
-        self._linked.set()
+            await self._connect()
+        except (ChronicleError, OSError) as error:  # TimeoutError is an OSError
+            self._seek()
+            raise unavailable("nobody serves the workspace yet") from error
+
+    async def _connect(self) -> None:
+        """One try; bounded."""
+        async with asyncio.timeout(LINK_SECONDS), self._linking:
+            if self._link is not None:
+                return
+            link = await HolderLink.open(self._socket, self._recorded, self._lost)
+            try:
+                self.head = await link.follow(self.head)
+                turn_id = self.turn_id
+                if turn_id is not None:
+                    await link.call(lambda number: Annotate(number, turn_id), type(None))
+                if not self.mounted:
+                    raise NobodyThereError("the workspace was closed meanwhile")
+            except BaseException:
+                link.close()
+                raise
+            self._close_page()
+            self._page = Page.find(self._page_file)
+            self._link = link
+            self._linked.set()
 
     def unlink(self) -> None:
         """Nobody serves it from now on."""
@@ -77,7 +105,6 @@ class Presence:
         link, self._link = self._link, None
         if link is not None:
             link.close()
-        self.turn_id = None
 
     async def annotate(self, turn_id: str | None) -> None:
         """See `Workspaces.annotate`."""
@@ -87,6 +114,7 @@ class Presence:
     def begin_turn(self, turn_id: str | None) -> bool:
         """As `annotate`, when that takes no request; False: it does."""
         self.turn_id = turn_id
+        self.told += 1
         return self._page is not None and self._page.begin_turn(turn_id)
 
     def quiet(self) -> int | None:
@@ -145,16 +173,31 @@ class Presence:
         self._close_page()
         self._link = None
         self._linked.clear()
-        if self.mounted:
+        self._seek()
+
+    def _seek(self) -> None:
+        if self.mounted and not self._seeking:
+            self._seeking = True
             self._tasks.start(self._link_again(), f"link to the workspace of {self.agent_id}")
 
     async def _link_again(self) -> None:
+        """Looks for who serves it, as long as it is wanted."""
+        loop = asyncio.get_running_loop()
+        lost, said, pause = loop.time(), 0, LINK_PAUSE_SECONDS
         try:
-            async with asyncio.timeout(LINK_SECONDS):
-                while self.mounted and self._link is None:
-                    try:
-                        await self.link()
-                    except NobodyThereError:
-                        await asyncio.sleep(LINK_PAUSE_SECONDS)
-        except TimeoutError:
-            _log.error("workspace_unserved", extra={"agent_id": self.agent_id})
+            while self.mounted and self._link is None:
+                try:
+                    await self._connect()
+                except (ChronicleError, OSError) as error:
+                    waited = loop.time() - lost
+                    if waited >= LINK_SECONDS + said * UNSERVED_SECONDS:
+                        said += 1
+                        seen = {"agent_id": self.agent_id, "seconds": round(waited), "error": str(error)}
+                        _log.error("workspace_unserved", extra=seen)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LINK_PAUSE_MAX_SECONDS)
+        finally:
+            self._seeking = False
+        if said:
+            seen = {"agent_id": self.agent_id, "seconds": round(loop.time() - lost)}
+            _log.info("workspace_served_again" if self._link is not None else "workspace_not_wanted", extra=seen)

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from chronicle.control.messages import Barrier, MakeCheckpoint, Restore, Restored
+from chronicle.control.messages import Barrier, MakeCheckpoint, Mounted, Restore, Restored
 from chronicle.daemon.client import Daemon
 from chronicle.model.errors import ChronicleError, NotFoundError
 from chronicle.model.iterations import Checkpoint, Iteration
@@ -22,6 +22,7 @@ from podium.coordinator.adapters.workspaces.shelf import Shelf
 from podium.coordinator.adapters.workspaces.stores import Owner, Stores
 from podium.coordinator.adapters.workspaces.supervision import Supervision
 from podium.coordinator.adapters.workspaces.trial import Found, Wanted, tried
+from podium.coordinator.adapters.workspaces.workers import Workers
 from podium.coordinator.domain.ports import PreparedDeployment, WorkspaceLibrary, WorkspacesUnavailableError
 from podium.wire.errors import ErrorCode, PodiumError
 
@@ -37,6 +38,31 @@ UNMOUNT_BARRIER_SECONDS: Final = 5.0
 
 RESTORE_SECONDS: Final = 600.0
 """How long a restore may take: it writes what differs, which can be a whole tree."""
+
+MAKE_SECONDS: Final = 300.0
+"""How long making a workspace may take: its template, or what was there before, is copied, read and recorded."""
+
+MOUNT_SECONDS: Final = 40.0
+"""How long mounting may take: what the daemon itself allows, and a little more to be told by it."""
+
+UNMOUNT_SECONDS: Final = 70.0
+"""The same of unmounting."""
+
+FORK_SECONDS: Final = 60.0
+"""How long a fork may take: some links, whatever the size, behind what is being recorded."""
+
+ERASE_SECONDS: Final = 600.0
+"""How long erasing may take: every file is removed."""
+
+START_SECONDS: Final = 120.0
+"""How long each step of the start may take: cleaning up, finding what was moved, a mount to see what the host can do."""
+
+STOP_SECONDS: Final = 10.0
+"""How long each step of the end may take that is no daemon's."""
+
+MOUNT_PAUSE_SECONDS: Final = 0.1
+MOUNT_PAUSE_MAX_SECONDS: Final = 10.0
+"""Wait before a workspace that could not be mounted again is tried once more, doubled each time."""
 
 LINGER_SECONDS: Final = 30.0
 """How long a workspace stays mounted when its agent sleeps: one that is woken soon finds it there, one that is not costs nothing."""
@@ -69,8 +95,11 @@ class VersionedWorkspaces:
         self._whose = whose
         self._stores = Stores(self._places, whose.tenant_of, pooled=settings.pooled)
         self._shelf = Shelf()
+        self._workers = Workers()
         self._tasks = TaskOwner("workspaces")
         self._known: dict[str, Presence] = {}
+        self._daemons = 0
+        """How many daemons there have been."""
         self._found: Found | None = None
         self._shared = False
         self._daemon = Daemon(self._places.daemon)
@@ -117,24 +146,27 @@ class VersionedWorkspaces:
             WorkspacesUnavailableError: not what is asked for.
         """
         self._places.agents.mkdir(mode=0o711, parents=True, exist_ok=True)
-        left = await asyncio.to_thread(mounting.clean, self._places.data)
+        left = await self._workers.run("", lambda: mounting.clean(self._places.data), seconds=START_SECONDS)
         if left:
             _log.info("mounts_cleaned_up", extra={"count": len(left)})
-        if moved := await asyncio.to_thread(self._stores.moved_in):
+        if moved := await self._workers.run("", self._stores.moved_in, seconds=START_SECONDS):
             _log.info("workspaces_moved", extra={"count": moved})
         wanted, why = self._settings.backend, self._why_not_fuse()
         if why is not None and wanted == "fuse":
             raise WorkspacesUnavailableError(_refusal(why))
         await self._supervision.start()
         try:
-            self._found = await asyncio.to_thread(
-                tried, self._daemon, self._places.trial, "watch" if why else wanted, for_others=os.geteuid() == 0
+            self._found = await self._workers.run(
+                "", lambda: self._try("watch" if why else wanted), seconds=START_SECONDS
             )
-        except (ChronicleError, OSError) as error:
+        except (ChronicleError, PodiumError, OSError) as error:
             await self.stop()
             raise WorkspacesUnavailableError(_refusal(str(error))) from error
         why = why or self._found.why
         _log.info("workspaces", extra={"backend": self._found.backend, **({"reason": why} if why else {})})
+
+    def _try(self, wanted: Wanted) -> Found:
+        return tried(self._daemon, self._places.trial, wanted, for_others=os.geteuid() == 0)
 
     def _why_not_fuse(self) -> str | None:
         """Why mounts of ours would be of no use to agents; sees to it that they are, where that can be done."""
@@ -151,7 +183,7 @@ class VersionedWorkspaces:
         return None
 
     async def stop(self) -> None:
-        """Unmounts everything, by force where it must be. Idempotent."""
+        """Unmounts everything, by force where it must be. Bounded, whatever hangs. Idempotent."""
         for presence in self._known.values():
             _unlinger(presence)
             presence.mounted = False
@@ -159,26 +191,57 @@ class VersionedWorkspaces:
         await self._supervision.stop()
         await self._tasks.close()
         self._daemon.close()
-        await asyncio.to_thread(self._shelf.close)
-        left = await asyncio.to_thread(mounting.clean, self._places.agents)
+        await self._workers.close()
+        left = await self._leave()
         if left:
             _log.warning("mounts_taken_away", extra={"count": len(left)})
         if self._shared:
             mounting.detach(str(self._places.agents))
             self._shared = False
 
+    async def _leave(self) -> list[str]:
+        """Closes the libraries and takes away what is mounted still; in a thread that no call of a workspace holds up."""
+        last = Workers(threads=1)
+        left: list[str] = []
+        for step in (self._shelf.close, lambda: left.extend(mounting.clean(self._places.agents))):
+            try:
+                await last.run("", step, seconds=STOP_SECONDS)
+            except (PodiumError, ChronicleError, OSError) as error:
+                _log.error("workspaces_not_closed", extra={"error": str(error)})
+        await last.close()
+        return left
+
     async def _mount_again(self) -> None:
-        """The supervisor died and a new one is there: what was mounted is mounted again."""
-        await asyncio.to_thread(mounting.clean, self._places.agents)
-        for presence in list(self._known.values()):
-            async with presence.lock:
-                if not presence.mounted:
-                    continue
-                presence.unlink()
+        """The supervisor died and a new one is there: what was mounted is mounted again, each workspace by itself."""
+        self._daemons += 1
+        for presence in self._known.values():
+            presence.unlink()
+        try:
+            await self._workers.run("", lambda: mounting.clean(self._places.agents), seconds=MOUNT_SECONDS)
+        except (PodiumError, OSError) as error:
+            _log.error("mounts_not_cleaned_up", extra={"error": str(error)})
+        for presence in self._known.values():
+            if presence.mounted and not presence.returning:
+                presence.returning = True
+                self._tasks.start(self._return(presence), f"mount the workspace of {presence.agent_id} again")
+
+    async def _return(self, presence: Presence) -> None:
+        """Mounts it again, however often it takes, as long as it is wanted."""
+        pause = MOUNT_PAUSE_SECONDS
+        try:
+            while presence.mounted and presence.daemon != self._daemons:
                 try:
-                    await self._mount(presence)
+                    async with presence.lock:
+                        if presence.mounted and presence.daemon != self._daemons:
+                            await self._mount(presence)
+                            _log.info("mounted_again", extra={"agent_id": presence.agent_id})
                 except PodiumError as error:
-                    _log.error("not_mounted_again", extra={"agent_id": presence.agent_id, "error": str(error)})
+                    seen = {"agent_id": presence.agent_id, "error": str(error), "next_try_seconds": pause}
+                    _log.error("not_mounted_again", extra=seen)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, MOUNT_PAUSE_MAX_SECONDS)
+        finally:
+            presence.returning = False
 
     # ── opening, closing ────────────────────────────────────────────────────────────────────────────────────
 
@@ -190,7 +253,7 @@ class VersionedWorkspaces:
             if not presence.mounted:
                 given = owner or self._whose.owner_of(agent_id)
                 with _problems():
-                    await asyncio.to_thread(self._stores.ensure, agent_id, deployment, given)
+                    await self._alone(agent_id, lambda: self._stores.ensure(agent_id, deployment, given), MAKE_SECONDS)
                 await self._mount(presence)
         return self._places.mountpoint(agent_id)
 
@@ -213,12 +276,15 @@ class VersionedWorkspaces:
     async def _mount(self, presence: Presence) -> None:
         store, mountpoint = self._places.store(presence.agent_id), self._places.mountpoint(presence.agent_id)
         backend = self._found.backend if self._found is not None else self._settings.backend
+        awake, others, daemon = self._settings.keep_awake, os.geteuid() == 0, self._daemons
+
+        def mount() -> Mounted:
+            return self._daemon.mount(store, mountpoint, backend=backend, allow_other=others, keep_awake=awake)
+
         with _problems():
-            awake, others = self._settings.keep_awake, os.geteuid() == 0
-            await asyncio.to_thread(
-                lambda: self._daemon.mount(store, mountpoint, backend=backend, allow_other=others, keep_awake=awake)
-            )
+            await self._alone(presence.agent_id, mount, MOUNT_SECONDS)
             presence.mounted = True
+            presence.daemon = daemon
             await presence.link()
 
     async def _unmount(self, presence: Presence) -> None:
@@ -229,13 +295,15 @@ class VersionedWorkspaces:
             await presence.hear(await presence.ask(Barrier, int, UNMOUNT_BARRIER_SECONDS))
         presence.mounted = False
         presence.unlink()
+        presence.turn_id = None
         try:
-            done = await asyncio.to_thread(self._daemon.unmount, self._places.store(presence.agent_id))
+            store = self._places.store(presence.agent_id)
+            done = await self._alone(presence.agent_id, lambda: self._daemon.unmount(store), UNMOUNT_SECONDS)
             if done.lazy is not None:
                 _log.warning("workspace_in_use", extra={"agent_id": presence.agent_id, "reason": done.lazy})
         except NotFoundError:
             return
-        except (ChronicleError, TimeoutError) as error:
+        except (ChronicleError, PodiumError, OSError) as error:
             _log.error("not_unmounted", extra={"agent_id": presence.agent_id, "error": str(error)})
 
     async def remove(self, agent_id: str) -> None:
@@ -243,7 +311,8 @@ class VersionedWorkspaces:
         presence = self._presence(agent_id)
         async with presence.lock:
             await self._unmount(presence)
-            await asyncio.to_thread(self._erase, agent_id)
+            with _problems():
+                await self._alone(agent_id, lambda: self._erase(agent_id), ERASE_SECONDS)
         if self._known.get(agent_id) is presence and not presence.followers:
             del self._known[agent_id]
 
@@ -257,7 +326,7 @@ class VersionedWorkspaces:
         """See the port."""
         presence = self._presence(agent_id)
         if not presence.mounted:
-            return await self._here(agent_id, lambda library: library.head)
+            return await self._here(agent_id, lambda library: library.head, BARRIER_SECONDS)
         with _problems():
             return await presence.hear(await presence.ask(Barrier, int, BARRIER_SECONDS))
 
@@ -282,7 +351,8 @@ class VersionedWorkspaces:
         """See the port."""
         presence = self._presence(agent_id)
         if not presence.mounted:
-            return (await self._here(agent_id, lambda library: library.checkpoint(label, turn_id))).iteration
+            made = await self._here(agent_id, lambda library: library.checkpoint(label, turn_id), BARRIER_SECONDS)
+            return made.iteration
         with _problems():
             made = await presence.ask(
                 lambda number: MakeCheckpoint(number, label, turn_id), Checkpoint, BARRIER_SECONDS
@@ -301,20 +371,24 @@ class VersionedWorkspaces:
                 finally:
                     library.annotate(None)
 
-            return await self._here(agent_id, offline)
+            return await self._here(agent_id, offline, RESTORE_SECONDS)
         raw = os.fsencode(path or "")
-        before = presence.turn_id
         with _problems():
             await self._check_moment(agent_id, iteration)
+            before = presence.turn_id
             await presence.annotate(turn_id)
+            told = presence.told
             try:
                 done = await presence.ask(lambda number: Restore(number, iteration, raw), Restored, RESTORE_SECONDS)
             finally:
-                await presence.annotate(before)
+                if presence.told == told:  # else another turn has begun or ended meanwhile, and that counts
+                    await presence.annotate(before)
             return await presence.hear(done.head)
 
-    async def _check_moment(self, agent_id: str, iteration: int) -> None:
-        await asyncio.to_thread(self._stores.check_moment, agent_id, iteration)
+    async def _check_moment(self, agent_id: str, iteration: int | None) -> None:
+        await self._workers.run(
+            agent_id, lambda: self._stores.check_moment(agent_id, iteration), seconds=BARRIER_SECONDS
+        )
 
     async def fork(self, source_agent_id: str, iteration: int | None, agent_id: str) -> None:
         """See the port."""
@@ -326,8 +400,10 @@ class VersionedWorkspaces:
                 return
             owner = self._whose.owner_of(agent_id)
             with _problems():
-                await asyncio.to_thread(self._stores.check_moment, source_agent_id, iteration)
-                await asyncio.to_thread(self._stores.fork, source_agent_id, iteration, agent_id, owner)
+                await self._check_moment(source_agent_id, iteration)
+                await self._alone(
+                    agent_id, lambda: self._stores.fork(source_agent_id, iteration, agent_id, owner), FORK_SECONDS
+                )
             presence.head = None
 
     def follow(self, agent_id: str, callback: Callable[[list[Iteration]], None]) -> Callable[[], None]:
@@ -347,6 +423,21 @@ class VersionedWorkspaces:
         with self._shelf.borrow(agent_id, self._places.store(agent_id)) as library:
             yield library
 
+    async def work(self, agent_id: str, what: Callable[[WorkspaceLibrary], T], *, seconds: float) -> T:
+        """See the port."""
+
+        def run() -> T:
+            with self.library(agent_id) as library:
+                return what(library)
+
+        return await self._workers.run(agent_id, run, seconds=seconds)
+
+    def pieces(
+        self, agent_id: str, what: Callable[[WorkspaceLibrary], Iterator[bytes]], *, seconds: float
+    ) -> AsyncIterator[bytes]:
+        """See the port."""
+        return self._workers.pieces(agent_id, self.library(agent_id), what, seconds=seconds)
+
     # ── small parts ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _presence(self, agent_id: str) -> Presence:
@@ -355,7 +446,11 @@ class VersionedWorkspaces:
             presence = self._known[agent_id] = Presence(agent_id, self._places.store(agent_id), self._tasks)
         return presence
 
-    async def _here(self, agent_id: str, what: Callable[[Workspace], T]) -> T:
+    async def _alone(self, agent_id: str, what: Callable[[], T], seconds: float) -> T:
+        """Something no other of its kind is done beside to the same workspace, not even one that was given up waiting for."""
+        return await self._workers.run(agent_id, what, seconds=seconds, alone=True)
+
+    async def _here(self, agent_id: str, what: Callable[[Workspace], T], seconds: float) -> T:
         """Asks the library, in a thread, while nobody serves the workspace."""
 
         def run() -> T:
@@ -363,7 +458,7 @@ class VersionedWorkspaces:
                 return what(library)
 
         with _problems():
-            return await asyncio.to_thread(run)
+            return await self._workers.run(agent_id, run, seconds=seconds)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,91 @@
+"""Processes behind open workspaces that die and are slow to come back: nobody gives up, and the running turn is not forgotten."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from chronicle.layout import Layout
+from chronicle.model.errors import WorkspaceBusyError
+from chronicle.workspace.marks import Lock
+from podium.coordinator.domain.ports import PreparedDeployment, Workspaces
+from tests.contract.workspaces.conftest import started
+from tests.noise import leaks
+from tests.system.daemons import descendants, reap_adopted
+from tests.waiting import wait_until
+
+Make = Callable[..., PreparedDeployment]
+
+versioned = pytest.mark.parametrize("kind", ["watch", "fuse"], indirect=True)
+
+
+def daemon() -> int:
+    """The process that supervises the mounts."""
+    return next(pid for pid in leaks.children() if b"chronicled.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+async def turn_of(workspaces: Workspaces, path: Path, name: str) -> str | None:
+    """Under which turn a file that is written now is recorded."""
+    async with asyncio.timeout(30):
+        await workspaces.barrier("one")  # somebody serves it
+        (path / name).write_text("x")
+        await workspaces.barrier("one")
+    with workspaces.library("one") as library:
+        return library.history(name)[0].turn_id
+
+
+@versioned
+@pytest.mark.noisy("workspace_unserved")
+async def test_a_process_that_takes_long_to_be_replaced_is_waited_for(
+    kind: str, tmp_path: Path, deployment: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("podium.coordinator.adapters.workspaces.presence.LINK_SECONDS", 0.2)
+    async with started(kind, tmp_path / "data") as workspaces:
+        path = await workspaces.open("one", deployment(), owner=None)
+        told: list[bytes] = []
+        workspaces.follow("one", lambda found: told.extend(each.path for each in found))
+        await workspaces.annotate("one", "turn-1")
+        supervisor = daemon()
+        os.kill(supervisor, signal.SIGSTOP)
+        try:
+            for worker in descendants(supervisor):
+                os.kill(worker, signal.SIGKILL)
+            await wait_until(lambda: "workspace_unserved" in caplog.text)
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
+        assert await turn_of(workspaces, path, "after") == "turn-1"
+        assert told == [b"after"]
+
+
+@versioned
+@pytest.mark.noisy("chronicle_died|not_mounted_again|workspace_refused|workspace_unserved")
+async def test_a_workspace_that_can_not_be_mounted_again_at_once_is_tried_until_it_can(
+    kind: str, tmp_path: Path, deployment: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with started(kind, tmp_path / "data") as workspaces:
+        path = await workspaces.open("one", deployment(), owner=None)
+        await workspaces.annotate("one", "turn-1")
+        supervisor = daemon()
+        below = descendants(supervisor)
+        os.kill(supervisor, signal.SIGKILL)
+        for worker in below:
+            os.kill(worker, signal.SIGKILL)
+        reap_adopted(below)
+        with ExitStack() as held:
+            held.callback(_taken(tmp_path / "data" / "agents" / "one" / "chronicle").release)
+            await wait_until(lambda: "not_mounted_again" in caplog.text, 20)
+        assert await turn_of(workspaces, path, "after") == "turn-1"
+        reap_adopted(below)
+
+
+def _taken(store: Path) -> Lock:
+    """The workspace's lock, as another program would hold it."""
+    while True:
+        try:
+            return Lock.take(Layout(store))
+        except WorkspaceBusyError:
+            continue
