@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from podium.base.bun import BUN_REMEDY, BUN_VARIABLE, find_bun
+
 ASK_SECONDS: Final = 5.0
 """How long a program may take to say its version."""
 
 PYTHON_MIN: Final = (3, 11)
 SQLITE_MIN: Final = (3, 35)
 KERNEL_MIN: Final = (5, 4)
+BUN_MIN: Final = (1, 4)
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
@@ -44,7 +47,7 @@ def examine() -> list[Finding]:
         _cgroups(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")),
         _memory(),
         _workspaces(),
-        _program("Bun", "bun", "for TypeScript agents (not there yet); https://bun.sh", []),
+        _bun(),
         _program("Litestream", "litestream", "for replicas in S3 (not there yet); https://litestream.io", []),
         _variable("Valkey", "VALKEY_URL", "for several hosts (not there yet); set VALKEY_URL"),
         _variable("S3", "S3_BUCKET", "for several hosts (not there yet); set S3_BUCKET"),
@@ -146,6 +149,20 @@ def _workspaces() -> Finding:
             daemon.stop()
     why = f" ({found.why})" if found.why else ""
     return Finding("workspaces", found.backend == "fuse", f"versioned, backend {found.backend}{why}", remedy)
+
+
+def _bun() -> Finding:
+    """What runs agents in TypeScript."""
+    path = find_bun()
+    if path is None:
+        given = os.environ.get(BUN_VARIABLE)
+        found = f"{BUN_VARIABLE}={given} is no program" if given else "not found"
+        return Finding("Bun", False, found, f"for agents in TypeScript: {BUN_REMEDY}")
+    version = _version_of([str(path)])
+    if version is None or _numbers(version) < BUN_MIN:
+        wanted = ".".join(map(str, BUN_MIN))
+        return Finding("Bun", False, f"{version or 'does not run'} ({path})", f"Podium needs Bun {wanted} or newer")
+    return Finding("Bun", True, f"{version} ({path})")
 
 
 def _variable(what: str, variable: str, remedy: str, environment: Mapping[str, str] = os.environ) -> Finding:

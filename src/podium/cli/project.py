@@ -1,10 +1,12 @@
 """An agent's directory: its manifest, and which of its files belong to the bundle."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from podium.base.bun import link_sdk
 from podium.wire.manifest import MANIFEST_NAME, Manifest, ManifestError, parse_manifest
 
 if TYPE_CHECKING:
@@ -61,6 +63,17 @@ def read_manifest(directory: Path) -> Manifest:
             f"there is no {MANIFEST_NAME} in {directory}; `podium new NAME` makes an agent that works"
         ) from error
     return parse_manifest(text)
+
+
+def provide_sdk(directory: Path) -> None:
+    """Has editors and tests in an agent's directory find `@podium/ts`: by a link in its `node_modules`, where there is none.
+
+    Raises:
+        ManifestError: see `read_manifest`.
+    """
+    if read_manifest(directory).runtime == "typescript":
+        with contextlib.suppress(OSError):  # deploying works without it
+            link_sdk(directory)
 
 
 def _entry_files(manifest: Manifest) -> list[str]:

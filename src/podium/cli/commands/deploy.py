@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podium.cli.printer import Printer, size
-from podium.cli.project import Project
+from podium.cli.project import Project, provide_sdk
 from podium.cli.reach import with_client
 from podium.cli.upload import Progress, deploy
 from podium.wire.manifest import ManifestError
@@ -27,6 +27,7 @@ async def command(podium: "PodiumClient", printer: Printer, directory: Path) -> 
     .gitignore and .podiumignore are honoured; .venv, __pycache__, .git and the like are never packed.
     """
     project = Project(directory)
+    provide_sdk(directory)
     try:
         with _bar(printer) as progress:
             deployment = await deploy(podium, project, progress=progress)

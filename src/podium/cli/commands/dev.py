@@ -14,7 +14,7 @@ from podium.cli.failures import ConfigurationError
 from podium.cli.place import ADDRESS_NAME, DATA_NAME, Place, find_data, find_settings
 from podium.cli.platform.ports import COORDINATOR_PORT, GATEWAY_PORT, choose_port
 from podium.cli.platform.running import RunningPlatform
-from podium.cli.project import read_manifest
+from podium.cli.project import provide_sdk
 
 if TYPE_CHECKING:
     from podium.cli.chat.conversation import Conversation
@@ -31,7 +31,7 @@ def command(directory: Path, data: Path | None, *, show_thinking: bool) -> None:
 
     At every save the agent is restarted with its state, conversation and workspace.
     """
-    read_manifest(directory)
+    provide_sdk(directory)
     asyncio.run(_develop(directory.resolve(), data, show_thinking=show_thinking))
 
 

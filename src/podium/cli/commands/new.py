@@ -6,7 +6,8 @@ import click
 
 from podium.cli.failures import ConfigurationError
 from podium.cli.printer import Printer
-from podium.cli.scaffold import python_files
+from podium.cli.project import provide_sdk
+from podium.cli.scaffold import files_of
 from podium.wire.ids import is_agent_type
 
 
@@ -19,17 +20,14 @@ def command(name: str, runtime: str, directory: Path | None, *, as_json: bool) -
     """Make a new agent called NAME: code, manifest, test, README."""
     if not is_agent_type(name):
         raise click.UsageError(f"NAME {name!r}: use a-z, 0-9 and dashes, at most 63 characters, not a dash first")
-    if runtime == "typescript":
-        raise ConfigurationError(
-            "agents in TypeScript (for Bun, with @podium/ts) are not there yet; --runtime python works today"
-        )
     target = directory or Path(name)
     if target.exists() and any(target.iterdir()):
         raise ConfigurationError(f"{target} exists and is not empty; choose another NAME or --directory")
-    files = python_files(name)
-    target.mkdir(parents=True, exist_ok=True)
+    files = files_of(name, runtime)
     for file, text in files.items():
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
         (target / file).write_text(text)
+    provide_sdk(target)
     printer = Printer(as_json=as_json)
     printer.value({"directory": str(target), "files": list(files)}, f"made {target}: {', '.join(files)}")
     printer.note(f"next: podium dev {target}")
