@@ -8,11 +8,16 @@ import hmac
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 from podium.wire.units import parse_duration_ms, parse_size
 
 CONFIG_EXIT: Final = 78
 """Exit code of a daemon whose configuration is refused (`EX_CONFIG` of sysexits)."""
+
+PREFIX_MAX_BYTES: Final = 120
+"""Longest prefix of keys in a bucket: with the slash behind it and the longest key of the platform (900 bytes), what S3
+allows (1,024)."""
 
 _T = TypeVar("_T")
 _META: Final = "podium.setting"
@@ -150,6 +155,31 @@ def boolean(text: str) -> bool:
 def path(text: str) -> Path:
     """A path, made absolute."""
     return Path(text).expanduser().absolute()
+
+
+def endpoint(text: str) -> str:
+    """Where a service answers: an `http` or `https` URL of a host, without anything secret in it."""
+    found = urlsplit(text)
+    if found.scheme not in ("http", "https") or not found.hostname or found.query or found.fragment:
+        raise ValueError("is no URL; write http:// or https://, a host and a port")
+    if found.username is not None or found.password is not None:
+        raise ValueError("has credentials in it; give them by variables of their own")
+    return text.rstrip("/")
+
+
+def key_prefix(text: str) -> str:
+    """What keys in a bucket begin with, without slashes at its ends."""
+    prefix = text.strip("/")
+    parts = prefix.split("/") if prefix else []
+    if (
+        any(part in ("", ".", "..") for part in parts)
+        or not prefix.isprintable()
+        or len(prefix.encode()) > PREFIX_MAX_BYTES
+    ):
+        raise ValueError(
+            f"{text[:80]!r} is no prefix; write parts with slashes between, at most {PREFIX_MAX_BYTES} bytes"
+        )
+    return prefix
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:

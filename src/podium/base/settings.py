@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from podium.base.config import Secret, boolean, one_of, path, port, positive, seconds, setting, size
+from podium.base.config import (
+    Secret,
+    boolean,
+    endpoint,
+    key_prefix,
+    one_of,
+    path,
+    port,
+    positive,
+    seconds,
+    setting,
+    size,
+)
 from podium.base.discovery import Discovery
 from podium.base.objects import ObjectStore
 from podium.base.sealing import TEXT_MIN_CHARS
@@ -33,7 +45,23 @@ class _Shared:
         "SECRETS_KEY_PREVIOUS", Secret, None, "the key before the last rotation; what it sealed still opens"
     )
     valkey_url: Secret | None = setting("VALKEY_URL", Secret, None, "discovery of a cluster; not in this version")
-    s3_bucket: str | None = setting("S3_BUCKET", str, None, "object store of a cluster; not in this version")
+    s3_bucket: str | None = setting(
+        "S3_BUCKET", str, None, "object store of a cluster; default: a directory of this host"
+    )
+    s3_prefix: str | None = setting(
+        "S3_PREFIX", key_prefix, None, "what keys in the bucket begin with, followed by a slash"
+    )
+    s3_endpoint: str | None = setting(
+        "AWS_ENDPOINT_URL", endpoint, None, "S3 other than Amazon's (MinIO and others), addressed by path"
+    )
+    s3_endpoint_only: str | None = setting("AWS_ENDPOINT_URL_S3", endpoint, None, "goes before `AWS_ENDPOINT_URL`")
+    s3_region: str | None = setting("AWS_REGION", str, None, "region of the bucket; default: `us-east-1`")
+    s3_region_default: str | None = setting("AWS_DEFAULT_REGION", str, None, "region where `AWS_REGION` is not set")
+    s3_access_key_id: Secret | None = setting(
+        "AWS_ACCESS_KEY_ID", Secret, None, "key for S3; default: the role of the container, web identity or machine"
+    )
+    s3_secret_access_key: Secret | None = setting("AWS_SECRET_ACCESS_KEY", Secret, None, "the secret of that key")
+    s3_session_token: Secret | None = setting("AWS_SESSION_TOKEN", Secret, None, "token of a temporary key")
     log_level: str = setting(
         "LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "least level that is written"
     )
@@ -49,9 +77,10 @@ class _Shared:
                 found.append(_NEEDS.format(variable, TEXT_MIN_CHARS))
             elif len(value.reveal()) < TEXT_MIN_CHARS:
                 found.append(f"{variable} needs at least {TEXT_MIN_CHARS} characters")
-        for variable, given in (("VALKEY_URL", self.valkey_url), ("S3_BUCKET", self.s3_bucket)):
-            if given is not None:
-                found.append(f"{variable} is set, but this version runs on one host; unset it")
+        if self.valkey_url is not None:
+            found.append("VALKEY_URL is set, but this version runs on one host; unset it")
+        if self.s3_bucket is not None and (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            found.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together; set both, or none to use a role")
         return found
 
 
@@ -199,7 +228,26 @@ def open_discovery(settings: GatewaySettings | CoordinatorSettings) -> Discovery
 
 
 def open_objects(settings: GatewaySettings | CoordinatorSettings) -> ObjectStore:
-    """The object store as configured. Here the implementation for several hosts will be chosen by `S3_BUCKET`."""
-    from podium.base.objects.local import LocalObjects
+    """The object store as configured: a bucket when `S3_BUCKET` names one, else a directory of this host.
 
-    return LocalObjects(settings.data / "objects")
+    Raises:
+        ObjectStoreUnavailableError: the directory can't be used. A bucket is not asked for yet.
+    """
+    if settings.s3_bucket is None:
+        from podium.base.objects.local import LocalObjects
+
+        return LocalObjects(settings.data / "objects")
+    from podium.base.clock import SystemClock
+    from podium.base.objects.s3 import S3Objects
+    from podium.base.objects.s3_settings import S3Settings
+
+    bucket = S3Settings(
+        bucket=settings.s3_bucket,
+        prefix=settings.s3_prefix or "",
+        endpoint=settings.s3_endpoint_only or settings.s3_endpoint,
+        region=settings.s3_region or settings.s3_region_default or "us-east-1",
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key,
+        session_token=settings.s3_session_token,
+    )
+    return S3Objects(bucket, SystemClock(), settings.data / "uploads")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from podium.base.config import ConfigError, Secret, explain, read, settings_of
-from podium.base.settings import CoordinatorSettings, GatewaySettings
+from podium.base.settings import CoordinatorSettings, GatewaySettings, open_objects
 
 GOOD = {"CLUSTER_KEY": "c" * 20, "SECRETS_KEY": "s" * 20}
 
@@ -35,8 +35,8 @@ def test_every_mistake_is_in_one_report() -> None:
 @pytest.mark.proves("CONFIG-ONE-REPORT")
 def test_what_the_class_finds_is_in_the_same_report_as_what_does_not_parse() -> None:
     with pytest.raises(ConfigError) as caught:
-        read(GatewaySettings, {"GATEWAY_PORT": "http", "GATEWAY_HOST": "0.0.0.0", "S3_BUCKET": "b"})
-    named = ("GATEWAY_PORT", "GATEWAY_HOST", "CLUSTER_KEY", "SECRETS_KEY", "S3_BUCKET")
+        read(GatewaySettings, {"GATEWAY_PORT": "http", "GATEWAY_HOST": "0.0.0.0", "VALKEY_URL": "redis://x"})
+    named = ("GATEWAY_PORT", "GATEWAY_HOST", "CLUSTER_KEY", "SECRETS_KEY", "VALKEY_URL")
     assert sorted(named) == sorted(problem.split()[0].rstrip(":") for problem in caught.value.problems)
 
 
@@ -45,6 +45,8 @@ def test_what_the_class_finds_is_in_the_same_report_as_what_does_not_parse() -> 
     [
         ({}, "CLUSTER_KEY"), ({**GOOD, "SECRETS_KEY": "short"}, "at least 16"), ({**GOOD, "VALKEY_URL": "redis://x"}, "one host"),
         ({**GOOD, "GATEWAY_HOST": "0.0.0.0"}, "ADMIN_API_KEY"), ({**GOOD, "ADMIN_API_KEY": "pod_admin_x"}, "at least 16"),
+        ({**GOOD, "S3_BUCKET": "b", "AWS_ACCESS_KEY_ID": "k"}, "AWS_SECRET_ACCESS_KEY"), ({**GOOD, "S3_PREFIX": "a//b"}, "S3_PREFIX"),
+        ({**GOOD, "AWS_ENDPOINT_URL": "minio:9000"}, "AWS_ENDPOINT_URL: is no URL"), ({**GOOD, "S3_PREFIX": "x" * 121}, "S3_PREFIX"),
     ],
 )  # fmt: skip
 @pytest.mark.proves("CONFIG-NO-OPEN-LISTENER")
@@ -61,6 +63,26 @@ def test_secrets_do_not_print() -> None:
     assert "cccc" not in said
     assert settings.admin_api_key == Secret("pod_admin_very_secret")
     assert "GATEWAY_PORT=8090  (default)" in said
+
+
+@pytest.mark.proves("CONFIG-SECRETS-MASKED")
+def test_credentials_for_s3_do_not_print(tmp_path: Path) -> None:
+    given = {
+        **GOOD,
+        "PODIUM_DATA": str(tmp_path),
+        "S3_BUCKET": "b",
+        "S3_PREFIX": "/a/b/",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1/",
+    }
+    given |= {"AWS_ACCESS_KEY_ID": "keykeykey", "AWS_SECRET_ACCESS_KEY": "hushhush", "AWS_SESSION_TOKEN": "toktoktok"}
+    settings = read(GatewaySettings, given)
+    said = explain(settings, given) + repr(settings) + repr(open_objects(settings))
+    assert not [secret for secret in ("keykeykey", "hushhush", "toktoktok") if secret in said]
+    assert "S3Objects(bucket='b', prefix='a/b')" in said
+    with pytest.raises(ConfigError) as caught:
+        read(GatewaySettings, {**GOOD, "AWS_ENDPOINT_URL": "http://me:hushhush@minio:9000"})
+    assert "has credentials in it" in str(caught.value)
+    assert "hushhush" not in str(caught.value)
 
 
 @pytest.mark.proves("CONFIG-DOCUMENTED")

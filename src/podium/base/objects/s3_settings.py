@@ -8,9 +8,6 @@ from obstore.store import S3Store
 
 from podium.base.config import Secret
 
-PREFIX_MAX_BYTES: Final = 120
-"""Longest prefix: what S3 allows of a key (1,024 bytes) and the port does not use, with the slash between."""
-
 WHOLE_TRANSFER: Final = timedelta(hours=6)
 """The client library's own limit of a request that carries an object. Ours, by the size or the pace, ends it long before."""
 
