@@ -43,6 +43,10 @@ _NOT_PASSED: Final = frozenset({"AWS_CA_BUNDLE"})
 """Litestream refuses to start where this is set beside an endpoint of one's own; it finds the host's certificates itself."""
 
 
+_HARMLESS: Final = "no databases specified in configuration"
+"""What it says of settings without databases: ours are registered later."""
+
+
 class ReplicaUnavailableError(Exception):
     """The replica can't be written or read now; what is to be replicated waits on this host."""
 
@@ -89,7 +93,11 @@ class Litestream:
         )
         connector = aiohttp.UnixConnector(str(self._socket))
         self._session = aiohttp.ClientSession(connector=connector)
-        await self._launch()
+        try:
+            await self._launch()
+        except BaseException:
+            await self.stop()
+            raise
         self._tasks.start(self._keep(), "keep it running")
 
     async def stop(self) -> None:
@@ -128,18 +136,14 @@ class Litestream:
         wanted = {"path": str(database), "wait": True, "timeout": max(1, round(seconds))}
         await self._call("sync", wanted, seconds + 1)
 
-    async def _call(self, what: str, body: dict[str, Any], seconds: float = CALL_SECONDS) -> dict[str, Any]:
+    async def _call(self, what: str, body: dict[str, Any], seconds: float = CALL_SECONDS) -> None:
         session = self._session
         if session is None or self._stopping:
             raise ReplicaUnavailableError("Litestream is stopped")
         try:
             async with asyncio.timeout(seconds):
                 await self._ready.wait()
-                async with session.post(f"http://litestream/{what}", json=body) as response:
-                    answer = await response.json(content_type=None)
-                    if response.status >= 400:
-                        raise ReplicaUnavailableError(f"Litestream: {_reason(answer)}")
-                    return dict(answer)
+                await _post(session, what, body)
         except TimeoutError:
             raise ReplicaUnavailableError(f"Litestream did not answer within {seconds:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -182,6 +186,9 @@ class Litestream:
         except TimeoutError:
             await self._end()
             raise ReplicaUnavailableError(f"Litestream did not start within {READY_SECONDS:g} s") from None
+        assert self._session is not None
+        for database, address in list(self._registered.items()):
+            await _post(self._session, "register", {"path": str(database), "replica_url": address})
         self._ready.set()
 
     async def _answers(self) -> bool:
@@ -205,9 +212,7 @@ class Litestream:
             pause = min(pause * 2, LAST_PAUSE_SECONDS)
             try:
                 await self._launch()
-                for database, address in list(self._registered.items()):
-                    await self._call("register", {"path": str(database), "replica_url": address})
-            except ReplicaUnavailableError as error:
+            except (ReplicaUnavailableError, aiohttp.ClientError, OSError) as error:
                 _log.error("litestream_not_restarted", extra={"reason": str(error)})
                 continue
             pause = FIRST_PAUSE_SECONDS
@@ -226,6 +231,13 @@ class Litestream:
             await process.wait()
 
 
+async def _post(session: aiohttp.ClientSession, what: str, body: dict[str, Any]) -> None:
+    async with session.post(f"http://litestream/{what}", json=body) as response:
+        answer = await response.json(content_type=None)
+        if response.status >= 400:
+            raise ReplicaUnavailableError(f"Litestream: {_reason(answer)}")
+
+
 def _reason(answer: object) -> str:
     return str(answer.get("error", answer)) if isinstance(answer, dict) else str(answer)
 
@@ -235,8 +247,10 @@ async def _listen(process: asyncio.subprocess.Process, said: list[str]) -> None:
     assert process.stdout is not None
     async for line in process.stdout:
         text = line.decode(errors="replace").strip()
+        if _HARMLESS in text:
+            continue
         said[:] = [*said[-4:], text]
-        _log.warning("litestream", extra={"line": text[:500]})
+        _log.log(logging.WARNING if "level=ERROR" in text else logging.INFO, "litestream", extra={"line": text[:500]})
 
 
 async def restore_database(program: str, address: str, target: Path, seconds: float) -> None:
