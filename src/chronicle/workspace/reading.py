@@ -20,6 +20,9 @@ from chronicle.workspace.texts import unified
 PathLike = str | bytes
 """A path in a workspace: relative to it; a str stands for bytes as `os.fsencode` has it."""
 
+SIGN_OF_LIFE = 1000
+"""`diff_text` yields something at least every so many paths it looks at."""
+
 
 class Reading:
     """The reading side of a `Workspace`. Thread-safe."""
@@ -119,9 +122,38 @@ class Reading:
         )
 
     def diff_text(self, before: int, after: int | None = None, path: PathLike = b"") -> Iterator[str]:
-        """The same as unified diff (`git apply` reads it), file by file; of contents that are no text it is said that they differ."""
-        for difference in self.diff(before, after, path):
-            yield unified(difference, lambda found: b"" if found.digest is None else self._pool.read(found.digest))
+        """The same as unified diff (`git apply` reads it), file by file, in the order of `compare`; of contents that are no text it is said
+        that they differ. Where nothing does for long, an empty text comes now and then.
+        """
+        for looked, (_, difference) in enumerate(self.compare(before, after, path), 1):
+            if difference is not None:
+                yield unified(difference, lambda found: b"" if found.digest is None else self._pool.read(found.digest))
+            elif looked % SIGN_OF_LIFE == 0:
+                yield ""
+
+    def compare(
+        self, before: int, after: int | None = None, path: PathLike = b"", *, behind: PathLike | None = None
+    ) -> Iterator[tuple[bytes, Difference | None]]:
+        """As `diff`, one path after the other, and without holding what was found: every path that is looked at, with how it differs
+        (None: it does not), a directory before what it holds, sorted by name in each.
+
+        Args:
+            before: a moment.
+            after: another; None: now.
+            path: only what lies there, or below it.
+            behind: only what comes behind this path: one that an earlier comparison of the same moments told.
+
+        Raises:
+            IterationNotFoundError: a moment lies beyond head.
+            InvalidInputError: `behind` does not lie within `path`.
+        """
+        first, second = self._moment(before), self._moment(after)
+        return self._history.compare(
+            self.head if first is None else first,
+            self.head if second is None else second,
+            workspace_path(path),
+            behind=None if behind is None else workspace_path(behind),
+        )
 
     def checkpoints(self, *, newest_first: bool = True, limit: int = 100) -> list[Checkpoint]:
         """Named moments."""

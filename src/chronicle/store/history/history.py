@@ -27,6 +27,7 @@ from chronicle.model.retention import Kept, Policy
 from chronicle.store.faults import fault
 from chronicle.store.history import files, reading, retaining, schema
 from chronicle.store.history.applying import REMEMBERED, Applier
+from chronicle.store.history.comparing import Compared, Comparison
 from chronicle.store.history.differing import Differ, linked
 from chronicle.store.history.folding import LONGEST_CHAIN, Folding, how_many
 from chronicle.store.history.schema import storage_errors
@@ -199,6 +200,15 @@ class History:
         if min(before, after) < 0:
             raise IterationNotFoundError(min(before, after), chain.head())
         return Differ(chain, before, after, path).differences()
+
+    def compare(self, before: int, after: int, path: bytes = b"", *, behind: bytes | None = None) -> Iterator[Compared]:
+        """Every path within the directory that is looked at to compare two moments, with how it differs (None: it does not), behind
+        the path `behind`. Raises `IterationNotFoundError`; `InvalidInputError`: `behind` lies elsewhere.
+        """
+        chain, _ = self._moment(max(before, after))
+        if min(before, after) < 0:
+            raise IterationNotFoundError(min(before, after), chain.head())
+        return Comparison(chain, before, after, path).walk(behind)
 
     def names_of(self, node: int, at: int | None = None) -> list[bytes]:
         """All paths of a node at that moment, sorted; several for hard links, none when it was gone."""

@@ -12,6 +12,7 @@ from chronicle.model.changes import DIRECTORY, REGULAR, SYMLINK, Change
 from chronicle.model.iterations import Iteration
 from chronicle.store.history import History
 from chronicle.store.history.check import check
+from chronicle.store.history.comparing import Comparison
 from tests.unit.chronicle.history.trees import Look, Tree, digest, looked
 
 NAMES = (b"a", b"b", b"\xff")
@@ -146,6 +147,19 @@ class HistoryMachine(RuleBasedStateMachine):
         within = data.draw(st.sampled_from(NAMES))
         inside = {path for path in found if (path + b"/").startswith(within + b"/")}
         assert {item.path for item in self.history.differences(before, after, within)} == inside
+
+    @rule(data=st.data(), touched=st.sampled_from([0, 3, 1000]))
+    def a_walk_finds_the_same_differences_and_goes_on_from_any_path(self, data: st.DataObject, touched: int) -> None:
+        before, after = (data.draw(st.sampled_from(sorted(self.moments))) for _ in range(2))
+        within = data.draw(st.sampled_from([b"", *NAMES, b"a/b"]))
+        walked = Comparison(self.history._current(), before, after, within, touched)
+        seen = list(walked.walk(None))
+        found = [difference for _, difference in seen if difference is not None]
+        assert sorted(found, key=lambda each: each.path) == self.history.differences(before, after, within)
+        paths = [path for path, _ in seen]
+        assert paths == sorted(set(paths), key=lambda path: path.split(b"/") if path else [])
+        for number, path in enumerate(paths):
+            assert list(walked.walk(path)) == seen[number + 1 :]
 
     @rule(path=PATHS)
     def a_history_has_all_that_happened_to_what_was_at_the_path(self, path: bytes) -> None:
