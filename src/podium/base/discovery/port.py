@@ -298,7 +298,8 @@ class Discovery(Protocol):
 
     def subscribe(self, *channels: str) -> Subscription:
         """Notices from the moment of the call on, until the iterator is closed. Delivery is best effort: read the truth
-        again. Where some may have been lost, one comes that says so (`Notice.missed`). `channels` are of `CHANNELS`."""
+        again. Where some may have been lost, one comes that says so (`Notice.missed`). `channels` are of `CHANNELS`. What
+        was published just before the call may be heard, too."""
         ...
 
     async def check(self) -> None:
