@@ -127,5 +127,6 @@ export function factsOfClose(code: number | undefined, reason = ""): ErrorFacts 
   const known = OF_CLOSE[code ?? 0];
   const lost = code === undefined ? "the connection was lost" : `the connection was lost (close code ${code})`;
   const [found, detail] = known ?? (["unreachable", lost] as const);
-  return { code: found, detail: reason === "" ? detail : `${detail}: ${reason}` };
+  const isSaid = reason === "" || reason === found;
+  return { code: found, detail: isSaid ? detail : `${detail}: ${reason}` };
 }
