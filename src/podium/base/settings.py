@@ -20,8 +20,12 @@ from podium.base.config import (
     size,
 )
 from podium.base.discovery import Discovery
+from podium.base.discovery.valkey_location import ValkeyLocation
 from podium.base.objects import ObjectStore
 from podium.base.sealing import TEXT_MIN_CHARS
+
+VALKEY_SECONDS_MAX: Final = 5.0
+"""Half of a lease's life: one call that hangs and one that succeeds fit into it."""
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -44,7 +48,15 @@ class _Shared:
     secrets_key_previous: Secret | None = setting(
         "SECRETS_KEY_PREVIOUS", Secret, None, "the key before the last rotation; what it sealed still opens"
     )
-    valkey_url: Secret | None = setting("VALKEY_URL", Secret, None, "discovery of a cluster; not in this version")
+    valkey: ValkeyLocation | None = setting(
+        "VALKEY_URL",
+        ValkeyLocation.parse,
+        None,
+        "discovery of a cluster, `valkeys://user:password@host:6379/0`; default: a file of this host",
+    )
+    valkey_seconds: float = setting(
+        "VALKEY_TIMEOUT", seconds, "2s", "limit of one call to it; at most 5s, so that leases outlive a call that fails"
+    )
     s3_bucket: str | None = setting(
         "S3_BUCKET", str, None, "object store of a cluster; default: a directory of this host"
     )
@@ -77,8 +89,8 @@ class _Shared:
                 found.append(_NEEDS.format(variable, TEXT_MIN_CHARS))
             elif len(value.reveal()) < TEXT_MIN_CHARS:
                 found.append(f"{variable} needs at least {TEXT_MIN_CHARS} characters")
-        if self.valkey_url is not None:
-            found.append("VALKEY_URL is set, but this version runs on one host; unset it")
+        if not 0 < self.valkey_seconds <= VALKEY_SECONDS_MAX:
+            found.append(f"VALKEY_TIMEOUT is above 0 and at most {VALKEY_SECONDS_MAX:.0f}s")
         if self.s3_bucket is not None and (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
             found.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together; set both, or none to use a role")
         return found
@@ -215,11 +227,17 @@ def host_memory() -> int:
 
 
 def open_discovery(settings: GatewaySettings | CoordinatorSettings) -> Discovery:
-    """Discovery as configured. Here the implementation for several hosts will be chosen by `VALKEY_URL`.
+    """Discovery as configured: the server `VALKEY_URL` names, else a file of this host. Call it inside the event loop.
+
+    The server is not waited for: calls tell when it can't be reached.
 
     Raises:
-        DiscoveryUnavailableError: its file can't be opened; the message names it.
+        DiscoveryUnavailableError: the file can't be opened; the message names it.
     """
+    if settings.valkey is not None:
+        from podium.base.discovery.valkey import ValkeyDiscovery
+
+        return ValkeyDiscovery(settings.valkey, call_seconds=settings.valkey_seconds)
     from podium.base.clock import SystemClock
     from podium.base.discovery.embedded import EmbeddedDiscovery
 

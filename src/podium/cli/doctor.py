@@ -49,7 +49,7 @@ def examine() -> list[Finding]:
         _workspaces(),
         _bun(),
         _program("Litestream", "litestream", "for replicas in S3 (not there yet); https://litestream.io", []),
-        _variable("Valkey", "VALKEY_URL", "for several hosts (not there yet); set VALKEY_URL"),
+        _variable("Valkey", "VALKEY_URL", "for several hosts; set VALKEY_URL"),
         _variable("S3", "S3_BUCKET", "an object store for several hosts; set S3_BUCKET"),
     ]
 

@@ -35,15 +35,15 @@ def test_every_mistake_is_in_one_report() -> None:
 @pytest.mark.proves("CONFIG-ONE-REPORT")
 def test_what_the_class_finds_is_in_the_same_report_as_what_does_not_parse() -> None:
     with pytest.raises(ConfigError) as caught:
-        read(GatewaySettings, {"GATEWAY_PORT": "http", "GATEWAY_HOST": "0.0.0.0", "VALKEY_URL": "redis://x"})
-    named = ("GATEWAY_PORT", "GATEWAY_HOST", "CLUSTER_KEY", "SECRETS_KEY", "VALKEY_URL")
+        read(GatewaySettings, {"GATEWAY_PORT": "http", "GATEWAY_HOST": "0.0.0.0", "VALKEY_TIMEOUT": "6s"})
+    named = ("GATEWAY_PORT", "GATEWAY_HOST", "CLUSTER_KEY", "SECRETS_KEY", "VALKEY_TIMEOUT")
     assert sorted(named) == sorted(problem.split()[0].rstrip(":") for problem in caught.value.problems)
 
 
 @pytest.mark.parametrize(
     ("given", "word"),
     [
-        ({}, "CLUSTER_KEY"), ({**GOOD, "SECRETS_KEY": "short"}, "at least 16"), ({**GOOD, "VALKEY_URL": "redis://x"}, "one host"),
+        ({}, "CLUSTER_KEY"), ({**GOOD, "SECRETS_KEY": "short"}, "at least 16"), ({**GOOD, "VALKEY_URL": "http://x"}, "rediss://"),
         ({**GOOD, "GATEWAY_HOST": "0.0.0.0"}, "ADMIN_API_KEY"), ({**GOOD, "ADMIN_API_KEY": "pod_admin_x"}, "at least 16"),
         ({**GOOD, "S3_BUCKET": "b", "AWS_ACCESS_KEY_ID": "k"}, "AWS_SECRET_ACCESS_KEY"), ({**GOOD, "S3_PREFIX": "a//b"}, "S3_PREFIX"),
         ({**GOOD, "AWS_ENDPOINT_URL": "minio:9000"}, "AWS_ENDPOINT_URL: is no URL"), ({**GOOD, "S3_PREFIX": "x" * 121}, "S3_PREFIX"),
@@ -63,6 +63,28 @@ def test_secrets_do_not_print() -> None:
     assert "cccc" not in said
     assert settings.admin_api_key == Secret("pod_admin_very_secret")
     assert "GATEWAY_PORT=8090  (default)" in said
+
+
+@pytest.mark.proves("CONFIG-SECRETS-MASKED")
+def test_credentials_for_valkey_do_not_print() -> None:
+    given = {**GOOD, "VALKEY_URL": "valkeys://somebody:hushhush@v.example:6380/2"}
+    settings = read(GatewaySettings, given)
+    assert settings.valkey is not None
+    assert settings.valkey.password == "hushhush"
+    said = explain(settings, given) + repr(settings)
+    assert "VALKEY_URL=valkeys://v.example:6380/2  (environment)" in said
+    assert "hushhush" not in said
+    assert "somebody" not in said
+    for wrong in (
+        "redis://a:hushhush@h:port",
+        "mysql://a:hushhush@h",
+        "redis://a:hushhush@h?x=hushhush",
+        "redis://[hushhush",
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read(GatewaySettings, {**GOOD, "VALKEY_URL": wrong})
+        assert "VALKEY_URL: " in str(caught.value)
+        assert "hushhush" not in str(caught.value)
 
 
 @pytest.mark.proves("CONFIG-SECRETS-MASKED")
