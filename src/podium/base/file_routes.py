@@ -39,7 +39,7 @@ _READING: Final = (
     HeaderParam("If-Range", "The hash that `Range` is about; with another one the whole file is answered"),
 )
 _WRITING: Final = (
-    HeaderParam("If-Match", "Do it only when the file has this hash (in quotes), or (`*`) when there is one"),
+    HeaderParam("If-Match", "Do it only when the file has this ETag or hash (in quotes), or (`*`) when there is one"),
     HeaderParam("If-None-Match", "`*`: do it only when nothing is there", {"type": "string", "const": "*"}),
 )
 _RESUME: Final = HeaderParam("Last-Event-ID", "Resumes an event stream after this iteration")
@@ -190,7 +190,10 @@ _ROUTES: Final[dict[str, dict[str, Any]]] = {
         "method": "GET",
         "path": "/workspace/diff",
         "summary": "Compare two moments",
-        "description": "Paths that differ, sorted. With `Accept: text/x-diff` as text that `git apply` reads.",
+        "description": (
+            "Paths that differ, a directory before what it holds. A page may have fewer than `limit`, even none, and yet a "
+            "`next_cursor`: much was looked at. With `Accept: text/x-diff` as text that `git apply` reads."
+        ),
         "query": files.DiffQuery,
         "answers": {200: (files.WorkspaceDiff, UNIFIED)},
         "errors": _MOMENT_ERRORS,

@@ -138,7 +138,7 @@ class FileDifference(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class WorkspaceDiff(msgspec.Struct, frozen=True):
-    """What differs between the moments `from` and `to`, by path; `next_cursor` is null at the end."""
+    """What differs between the moments `from` and `to`, by path; `next_cursor` is null at the end, and only there."""
 
     from_: int = msgspec.field(name="from")
     to: int

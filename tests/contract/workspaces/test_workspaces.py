@@ -11,6 +11,7 @@ from chronicle.model.iterations import Iteration
 from chronicle.workspace.library import Workspace
 from podium.coordinator.adapters.workspaces import VersionedSettings, VersionedWorkspaces, Whose
 from podium.coordinator.domain.ports import PreparedDeployment, Workspaces, WorkspacesUnavailableError
+from podium.coordinator.domain.tags import tag_of
 from podium.wire.errors import ErrorCode, PodiumError
 from tests.contract.workspaces.conftest import started
 
@@ -50,7 +51,7 @@ async def test_a_library_reads_and_writes_whether_it_is_open_or_not(workspaces: 
     await workspaces.barrier("one")
     with workspaces.library("one") as library:
         assert [entry.name for entry in library.entries("d")] == [b"by-agent", b"while-open"]
-        assert library.version("d/by-agent").digest is not None
+        assert tag_of(library.version("d/by-agent")).is_strong
         assert [entry.path for entry in library.tree()] == [b"d", b"d/by-agent", b"d/while-open"]
         with pytest.raises(IterationNotFoundError):
             library.version("d", 10_000)

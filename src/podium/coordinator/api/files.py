@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final, NamedTuple
 
+from blake3 import blake3
+
 from chronicle.model.errors import FileNotFoundInHistoryError, InvalidPathError
 from chronicle.model.iterations import Entry, Version
 from chronicle.model.paths import joined, workspace_path
@@ -19,6 +21,7 @@ from podium.coordinator.domain.links import followed
 from podium.coordinator.domain.listing import listed
 from podium.coordinator.domain.ports import WorkspaceLibrary
 from podium.coordinator.domain.ranges import Span, has_tag, span_of, tags_of
+from podium.coordinator.domain.tags import tag_of
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.files import (
     ITERATION_HEADER,
@@ -114,17 +117,19 @@ class Files:
             content, encoding = data.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
             content, encoding = base64.b64encode(data).decode(), "base64"
-        digest = _hash_of(version)
+        digest = version.digest.hex() if version.digest is not None else blake3(data).hexdigest()
         answer = FileContent(text(asked), content, encoding, len(data), digest, version.iteration)  # type: ignore[arg-type]
         return Answer(200, answer, _tags(version))
 
     def _as_bytes(self, call: Call, agent_id: str, found: _Found, at: int | None) -> Answer | Streamed:
         version, headers = found.version, {**_SAFE_HEADERS, **_tags(found.version)}
         kind = _type_of(found.path)
-        if has_tag(call.headers.get("if-none-match"), _hash_of(version)):
+        tag = tag_of(version)
+        if has_tag(call.headers.get("if-none-match"), tag.text):
             return Answer(304, None, headers, kind)
         span = span_of(call.headers.get("range"), version.size)
-        if span is not None and not has_tag(call.headers.get("if-range", "*"), _hash_of(version)):
+        wanted_tag = call.headers.get("if-range")
+        if wanted_tag is not None and not (tag.is_strong and has_tag(wanted_tag, tag.text)):
             span = None
         if span is not None and span.start >= span.stop:
             problem = PodiumError(ErrorCode.RANGE_NOT_SATISFIABLE, f"the file has {version.size} bytes").problem(
@@ -192,7 +197,7 @@ def _expected(call: Call) -> _Expected:
     if wanted is None:
         return _Expected()
     if len(wanted) != 1 or not wanted[0]:
-        raise PodiumError(ErrorCode.INVALID_REQUEST, "If-Match takes one tag, the hash of the file, or *")
+        raise PodiumError(ErrorCode.INVALID_REQUEST, "If-Match takes one tag, the file's ETag or hash, or *")
     return _Expected(exists=True) if wanted == ["*"] else _Expected(wanted[0])
 
 
@@ -262,12 +267,8 @@ def _check_exists(library: WorkspaceLibrary, path: bytes, expected: _Expected) -
     return there
 
 
-def _hash_of(version: Version) -> str:
-    return version.digest.hex() if version.digest is not None else ""
-
-
 def _tags(version: Version) -> dict[str, str]:
-    return {"etag": f'"{_hash_of(version)}"', ITERATION_HEADER: str(version.iteration)}
+    return {"etag": tag_of(version).header, ITERATION_HEADER: str(version.iteration)}
 
 
 def _type_of(path: bytes) -> str:

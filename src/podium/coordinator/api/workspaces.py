@@ -17,6 +17,7 @@ from podium.wire.files import (
     ChangesQuery,
     CheckpointList,
     DiffQuery,
+    FileDifference,
     FileIteration,
     Restored,
     WorkspaceChanges,
@@ -31,6 +32,9 @@ GZIP = "application/gzip"
 
 LOOK_SECONDS = 1.0
 """How often a follower looks for changes that nobody told of: those of an agent that sleeps."""
+
+LOOKS = 10_000
+"""Paths looked at for one page of differences, at most: some 0.3 s, also when a large tree has hardly changed."""
 
 BATCH = 256
 """Changes read at once for a follower."""
@@ -85,24 +89,13 @@ class WorkspaceRoutes:
         if query.to is None and query.cursor is None:
             await self._shelves.settle(agent_id)
         if call.headers.accepts(UNIFIED):
-            await self._shelves.work(agent_id, lambda library: library.diff(query.from_, query.to, path)[:0])
+            # What is wrong with the question is told before the answer begins.
+            await self._shelves.work(agent_id, lambda library: library.compare(query.from_, query.to, path))
             lines = self._shelves.stream(
                 agent_id, lambda library: _encoded(library.diff_text(query.from_, query.to, path))
             )
             return Streamed(lines, 200, f"{UNIFIED}; charset=utf-8")
-
-        def read(library: WorkspaceLibrary) -> WorkspaceDiff:
-            if query.cursor is not None:
-                cursor = diff_cursor(query.cursor)
-            else:
-                cursor = DiffCursor(query.from_, library.head if query.to is None else query.to, 0)
-            found = library.diff(cursor.before, cursor.after, path)
-            upto = cursor.told + query.limit
-            following = cursor._replace(told=upto).encoded() if len(found) > upto else None
-            page = [difference_of(each) for each in found[cursor.told : upto]]
-            return WorkspaceDiff(cursor.before, cursor.after, page, following)
-
-        return await self._shelves.work(agent_id, read)
+        return await self._shelves.work(agent_id, lambda library: difference_page(library, query, path))
 
     async def restore(self, call: Call) -> Restored:
         """Takes the workspace, or a path in it, back."""
@@ -152,6 +145,26 @@ class WorkspaceRoutes:
 
 def _changes(library: WorkspaceLibrary, path: bytes, after: int) -> list[FileIteration]:
     return [iteration_of(row) for row in library.log(path, after=after, limit=BATCH)]
+
+
+def difference_page(library: WorkspaceLibrary, query: DiffQuery, path: bytes) -> WorkspaceDiff:
+    """The next differences; fewer than were asked for, even none, when there was much to look at."""
+    cursor = diff_cursor(query.cursor) if query.cursor is not None else None
+    before, after, told = cursor or (query.from_, library.head if query.to is None else query.to, None)
+    page: list[FileDifference] = []
+    following: bytes | None = None
+    for looked, (at, difference) in enumerate(library.compare(before, after, path, behind=told), 1):
+        if difference is not None and len(page) == query.limit:
+            following = told
+            break
+        if difference is not None:
+            page.append(difference_of(difference))
+        told = at
+        if looked == LOOKS:
+            following = at
+            break
+    more = None if following is None else DiffCursor(before, after, following).encoded()
+    return WorkspaceDiff(before, after, page, more)
 
 
 def _encoded(texts: Iterator[str]) -> Iterator[bytes]:

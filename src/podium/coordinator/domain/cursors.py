@@ -19,15 +19,15 @@ class ListingCursor(NamedTuple):
 
 
 class DiffCursor(NamedTuple):
-    """The two moments of a comparison, and how many differences earlier pages told."""
+    """The two moments of a comparison, and the path earlier pages came to."""
 
     before: int
     after: int
-    told: int
+    behind: bytes
 
     def encoded(self) -> str:
         """As text."""
-        return ".".join(map(str, self))
+        return f"{self.before}.{self.after}.{base64.urlsafe_b64encode(self.behind).decode()}"
 
 
 def listing_cursor(text: str) -> ListingCursor:
@@ -50,10 +50,10 @@ def diff_cursor(text: str) -> DiffCursor:
         PodiumError: `invalid_request`: no cursor of ours.
     """
     try:
-        before, after, told = map(_number, text.split("."))
-    except ValueError as error:
+        before, after, behind = text.split(".")
+        return DiffCursor(_number(before), _number(after), base64.b64decode(behind, altchars=b"-_", validate=True))
+    except (ValueError, binascii.Error) as error:
         raise _foreign() from error
-    return DiffCursor(before, after, told)
 
 
 def _number(text: str) -> int:

@@ -201,8 +201,10 @@ class WorkspaceLibrary(Protocol):
         """Everything below a path, parents before children."""
         ...
 
-    def diff(self, before: int, after: int | None = None, path: str | bytes = b"") -> list[Difference]:
-        """What differs between two moments."""
+    def compare(
+        self, before: int, after: int | None = None, path: str | bytes = b"", *, behind: str | bytes | None = None
+    ) -> Iterator[tuple[bytes, Difference | None]]:
+        """Every path that is looked at to compare two moments, with how it differs (None: it does not), one at a time."""
         ...
 
     def diff_text(self, before: int, after: int | None = None, path: str | bytes = b"") -> Iterator[str]:

@@ -140,7 +140,7 @@ def test_tags_are_compared_without_their_dress() -> None:
 @given(moment=st.integers(0, 10**15), after=st.binary(max_size=60))
 def test_cursors_come_back_as_they_went(moment: int, after: bytes) -> None:
     assert listing_cursor(ListingCursor(moment, after).encoded()) == (moment, after)
-    assert diff_cursor(DiffCursor(moment, 5, 7).encoded()) == (moment, 5, 7)
+    assert diff_cursor(DiffCursor(moment, 5, after).encoded()) == (moment, 5, after)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1", "1.%%", "-1.YQ==", "9" * 30 + ".YQ==", "1.2"])

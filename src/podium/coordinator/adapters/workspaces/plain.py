@@ -1,7 +1,10 @@
 """A plain directory with the face of a versioned workspace: one moment, number 0, which is now."""
 
+import contextlib
 import os
+import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -19,13 +22,24 @@ from chronicle.model.errors import (
 from chronicle.model.iterations import Checkpoint, Difference, Entry, Iteration, Version
 from chronicle.model.paths import joined, name_of, parent_of, workspace_path
 from chronicle.workspace import applying
+from podium.coordinator.domain.tags import WEAK, StampedVersion, tag_of
 
+STEP_SECONDS: Final = 0.03
+"""Longer than the steps in which times of files advance: the kernel's tick, at most 10 ms (inode_set_ctime_current, CONFIG_HZ=100)."""
+
+_FRESH_NS: Final = int(STEP_SECONDS * 1e9)
+_SETTLE_TRIES: Final = 3
+"""How often a file that changes all the time is looked at until its tag is weak."""
+
+_HASH: Final = re.compile("[0-9a-f]{64}")
 _PIECE: Final = 1024 * 1024
 _READING: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class PlainLibrary:
-    """A `WorkspaceLibrary` over a directory. No symbolic link is ever followed; hashes are computed when they are asked for."""
+    """A `WorkspaceLibrary` over a directory. No symbolic link is ever followed. Versions have stamps instead of hashes (see `tag_of`):
+    nothing that is only looked at is read.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -63,9 +77,14 @@ class PlainLibrary:
         self._check(iteration)
         raw = workspace_path(path)
         if not raw:
-            return _version(self._root.lstat(), None, None)
-        with self._parent(raw) as parent:
-            return self._version_in(parent, raw)
+            return _version(self._root.lstat(), None)
+        for _ in range(_SETTLE_TRIES):
+            with self._parent(raw) as parent:
+                found = self._version_in(parent, raw)
+            if not isinstance(found, StampedVersion) or not found.is_fresh:
+                break
+            time.sleep(STEP_SECONDS)  # then it is told apart from whatever comes
+        return found
 
     def read(self, path: str | bytes, iteration: int | None = None) -> bytes:
         """A file, whole; of a symbolic link, its target."""
@@ -83,7 +102,7 @@ class PlainLibrary:
     def entries(
         self, path: str | bytes = b"", at: int | None = None, *, after: str | bytes = b"", limit: int | None = None
     ) -> list[Entry]:
-        """What the directory holds now; without hashes, which would read every file."""
+        """What the directory holds now."""
         self._check(at)
         raw, behind = workspace_path(path), os.fsencode(after)
         if self.version(raw).type != "directory":
@@ -93,7 +112,7 @@ class PlainLibrary:
             found = []
             for name in names:
                 try:
-                    found.append(Entry(name, joined(raw, name), self._version_in(here, name, hashed=False)))
+                    found.append(Entry(name, joined(raw, name), self._version_in(here, name)))
                 except FileNotFoundInHistoryError:
                     continue  # it went meanwhile
             return found
@@ -105,16 +124,19 @@ class PlainLibrary:
             if entry.version.type == "directory":
                 yield from self.tree(at, entry.path)
 
-    def diff(self, before: int, after: int | None = None, path: str | bytes = b"") -> list[Difference]:
+    def compare(
+        self, before: int, after: int | None = None, path: str | bytes = b"", *, behind: str | bytes | None = None
+    ) -> Iterator[tuple[bytes, Difference | None]]:
         """There is one moment."""
         self._check(before)
         self._check(after)
-        workspace_path(path)
-        return []
+        for each in (path, behind or b""):
+            workspace_path(each)
+        return iter(())
 
     def diff_text(self, before: int, after: int | None = None, path: str | bytes = b"") -> Iterator[str]:
         """There is one moment."""
-        self.diff(before, after, path)
+        self.compare(before, after, path)
         return iter(())
 
     def checkpoints(self, *, newest_first: bool = True, limit: int = 100) -> list[Checkpoint]:  # noqa: ARG002
@@ -143,7 +165,7 @@ class PlainLibrary:
         mode: int | None = None,
         if_hash: str | None = None,
     ) -> Iteration:
-        """Writes a file; the answer tells its size and hash, under number 0."""
+        """Writes a file; the answer tells size and hash of what was written, under number 0. `if_hash`: as in `remove`."""
         raw = workspace_path(path)
         self._expect(raw, if_hash)
         if source is None:
@@ -153,14 +175,16 @@ class PlainLibrary:
             source_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         try:
             applying.put(self._root, raw, source_fd, mode)
+            # Of what was written, not of what is there by now, which may be another's.
+            digest, size = _digest(source_fd), os.fstat(source_fd).st_size
         finally:
             os.close(source_fd)
-        made = self.version(raw)
-        digest = made.digest.hex() if made.digest is not None else None
-        return Iteration(0, raw, "modify", made.mtime_ns // 1_000_000, made.size, digest, made.mode)
+        return Iteration(0, raw, "modify", time.time_ns() // 1_000_000, size, digest.hex())
 
     def remove(self, path: str | bytes, *, if_hash: str | None = None) -> int:
-        """Removes what is at `path`, directories with what they hold."""
+        """Removes what is at `path`, directories with what they hold. `if_hash`: only when the file has this tag or hash; the empty
+        string: only when nothing is there. Between that look and the write another may come: nothing can be locked here.
+        """
         raw = workspace_path(path)
         self._expect(raw, if_hash)
         applying.remove(self._root, raw)
@@ -175,26 +199,32 @@ class PlainLibrary:
     def _expect(self, path: bytes, if_hash: str | None) -> None:
         if if_hash is None:
             return
-        try:
-            digest = self.version(path).digest
-        except FileNotFoundInHistoryError:
-            digest = None
-        actual = digest.hex() if digest is not None else None
-        if (actual or "") != if_hash:
-            raise ChangedMeanwhileError(path, if_hash, actual)
+        actual = ""
+        with contextlib.suppress(FileNotFoundInHistoryError), self._parent(path) as parent:
+            found = self._version_in(parent, path)
+            if found.type == "file" and _HASH.fullmatch(if_hash):
+                descriptor = os.open(name_of(path), _READING, dir_fd=parent)
+                try:
+                    actual = _digest(descriptor).hex()
+                finally:
+                    os.close(descriptor)
+            else:
+                # Whatever has this strong tag had it when it was told, and was left alone since.
+                actual = tag_of(found).text.removeprefix(WEAK) or found.type
+        if actual != if_hash:
+            raise ChangedMeanwhileError(path, if_hash, actual or None)
 
     def _parent(self, path: bytes) -> AbstractContextManager[int]:
         return applying.directory(self._root, parent_of(path))
 
-    def _version_in(self, parent: int, path: bytes, *, hashed: bool = True) -> Version:
+    def _version_in(self, parent: int, path: bytes) -> Version:
         name = name_of(path)
         try:
             there = os.stat(name, dir_fd=parent, follow_symlinks=False)
             target = os.readlink(name, dir_fd=parent) if stat.S_ISLNK(there.st_mode) else None
         except FileNotFoundError:
             raise FileNotFoundInHistoryError(path, None) from None
-        digest = _digest(parent, name) if hashed and stat.S_ISREG(there.st_mode) else None
-        return _version(there, digest, target)
+        return _version(there, target)
 
     def _content(self, path: bytes) -> Iterator[bytes]:
         with self._parent(path) as parent:
@@ -206,17 +236,19 @@ class PlainLibrary:
             os.close(descriptor)
 
 
-def _digest(parent: int, name: bytes) -> bytes:
-    descriptor = os.open(name, _READING, dir_fd=parent)
-    try:
-        hasher = blake3()
-        while piece := os.read(descriptor, _PIECE):
-            hasher.update(piece)
-        return hasher.digest()
-    finally:
-        os.close(descriptor)
+def _digest(descriptor: int) -> bytes:
+    hasher, position = blake3(), 0
+    while piece := os.pread(descriptor, _PIECE, position):
+        hasher.update(piece)
+        position += len(piece)
+    return hasher.digest()
 
 
-def _version(there: os.stat_result, digest: bytes | None, target: bytes | None) -> Version:
-    size = there.st_size if stat.S_ISREG(there.st_mode) else 0
-    return Version(there.st_ino, 0, there.st_mode, there.st_mtime_ns, size, digest, target, None)
+def _version(there: os.stat_result, target: bytes | None) -> Version:
+    if not stat.S_ISREG(there.st_mode):
+        return Version(there.st_ino, 0, there.st_mode, there.st_mtime_ns, 0, None, target, None)
+    return StampedVersion(
+        *(there.st_ino, 0, there.st_mode, there.st_mtime_ns, there.st_size, None, None, None),
+        changed_ns=there.st_ctime_ns,
+        is_fresh=time.time_ns() - there.st_ctime_ns < _FRESH_NS,
+    )
