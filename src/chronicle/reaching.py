@@ -27,6 +27,9 @@ ENTRY: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """How a file is opened to be read. What was exchanged for a fifo keeps nobody waiting."""
 
+STRIDE: Final = 100
+"""Deep walks keep one descriptor for so many levels: few descriptors, and few steps from the nearest."""
+
 Root = Path | bytes | int
 """A directory: its path, whose own last name may be a symbolic link, or a descriptor of it."""
 
@@ -89,9 +92,10 @@ def look(root: Root, path: bytes) -> os.stat_result:
 
 
 class Walking:
-    """Directories below one root for who needs many of them: the one asked for last stays open, and what lies below it is reached
-    from there. So a walk that goes down before it goes on costs one step for each directory, however deep it is.
+    """Directories below one root for who needs many of them. The one asked for last stays open, and on the way to it one of every
+    `STRIDE`: what is asked for next is reached from the nearest of them. So a walk costs a few steps for each directory, however deep.
 
+    What stays open is what it was, also when another took its name meanwhile: after removing directories to make them anew, `close`.
     One thread at a time. In `with`, or `close` at the end.
     """
 
@@ -100,18 +104,34 @@ class Walking:
         self._flags = flags
         self._path = b""
         self._fd = -1
+        self._held: list[tuple[bytes, int]] = []
 
     def directory(self, path: bytes) -> int:
         """A descriptor of the directory, good until the next call. Raises as `open_directory`."""
         if self._fd >= 0 and path == self._path:
             return self._fd
-        if self._fd >= 0 and (not self._path or path.startswith(self._path + b"/")):
-            fd = open_directory(self._fd, path[len(self._path) + bool(self._path) :], self._flags)
+        if self._fd >= 0 and _is_below(path, self._path):
+            above, here = self._path, self._fd
         else:
-            fd = open_directory(self._root, path, self._flags)
-        self.close()
+            while self._held and not _is_below(path, self._held[-1][0]):
+                os.close(self._held.pop()[1])
+            above, here = self._held[-1] if self._held else (b"", -1)
+        fd = self._descend(above, here, path)
+        if self._fd >= 0:
+            os.close(self._fd)
         self._path, self._fd = path, fd
         return fd
+
+    def _descend(self, above: bytes, here: int, path: bytes) -> int:
+        """From the directory `above`, which `here` is open on (-1: from the root)."""
+        rest = path[len(above) + bool(above) :]
+        while rest.count(b"/") >= STRIDE:
+            names = rest.split(b"/", STRIDE)
+            rest, piece = names.pop(), b"/".join(names)
+            here = open_directory(self._root if here < 0 else here, piece)
+            above = above + b"/" + piece if above else piece
+            self._held.append((above, here))
+        return open_directory(self._root if here < 0 else here, rest, self._flags)
 
     def place(self, path: bytes) -> tuple[int, bytes]:
         """A descriptor of the directory that `path` lies in, good until the next call, and its name there; `b"."` for the root."""
@@ -123,12 +143,18 @@ class Walking:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+        while self._held:
+            os.close(self._held.pop()[1])
 
     def __enter__(self) -> "Walking":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _is_below(path: bytes, directory: bytes) -> bool:
+    return not directory or path.startswith(directory + b"/")
 
 
 @contextlib.contextmanager

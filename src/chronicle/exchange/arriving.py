@@ -50,6 +50,7 @@ class Arriving:
         self._root_path = root
         self._within = within
         self._root = -1
+        self._walking = reaching.Walking(root, reaching.STEP)
         self._owner: tuple[int, int] | None = None
         self._directories: dict[bytes, Attributes] = {}
         self.entries = 0
@@ -57,6 +58,7 @@ class Arriving:
 
     def __enter__(self) -> "Arriving":
         self._root = os.open(self._root_path, reaching.STEP & ~os.O_NOFOLLOW)
+        self._walking = reaching.Walking(self._root, reaching.STEP)
         seen = os.fstat(self._root)
         if os.geteuid() == 0 and (seen.st_uid, seen.st_gid) != (0, 0):
             self._owner = seen.st_uid, seen.st_gid
@@ -65,9 +67,11 @@ class Arriving:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
-                for path, attributes in sorted(self._directories.items(), reverse=True):
-                    self._close(path, attributes)
+                with reaching.Walking(self._root) as walking:
+                    for path, attributes in sorted(self._directories.items(), reverse=True):
+                        self._close(walking, path, attributes)
         finally:
+            self._walking.close()
             os.close(self._root)
 
     def directory(self, path: bytes, attributes: Attributes | None = None) -> None:
@@ -114,10 +118,8 @@ class Arriving:
         target, old = joined(self._within, path), joined(self._within, source)
         with self._said(target):
             self._make(parent_of(target))
-            with (
-                reaching.place(self._root, old) as (there, old_name),
-                reaching.place(self._root, target) as (here, name),
-            ):
+            with reaching.place(self._root, old) as (there, old_name):
+                here, name = self._walking.place(target)
                 if stat.S_ISDIR(os.stat(old_name, dir_fd=there, follow_symlinks=False).st_mode):
                     raise InvalidPathError(source, "a directory has one name only")
                 with contextlib.suppress(FileNotFoundError):
@@ -131,31 +133,32 @@ class Arriving:
         target = joined(self._within, path)
         with self._said(target):
             self._make(parent_of(target))
-            with reaching.place(self._root, target) as (here, name), reaching.beside(here, name) as new:
+            here, name = self._walking.place(target)
+            with reaching.beside(here, name) as new:
                 yield here, new
         self.entries += 1
 
     def _make(self, path: bytes) -> None:
         """Makes directories that are missing."""
+        if path in self._directories:
+            return
         missing = []
         while path and path not in self._directories:
             missing.append(path)
-            try:
-                with reaching.directory(self._root, path):
-                    break
-            except FileNotFoundError:
-                path = parent_of(path)
+            path = parent_of(path)
         for path in reversed(missing):
-            with reaching.place(self._root, path) as (here, name), contextlib.suppress(FileExistsError):
+            here, name = self._walking.place(path)
+            with contextlib.suppress(FileExistsError):
                 os.mkdir(name, _NEW_DIRECTORY, dir_fd=here)
                 self._give(here, name, None)
+            self._walking.directory(path)  # something else may be there
             self._directories[path] = Attributes()
 
-    def _close(self, path: bytes, attributes: Attributes) -> None:
+    def _close(self, walking: reaching.Walking, path: bytes, attributes: Attributes) -> None:
         if attributes == Attributes():
             return
-        with self._said(path), reaching.directory(self._root, path, reaching.LIST) as fd:
-            _attribute(fd, attributes, None)
+        with self._said(path):
+            _attribute(walking.directory(path), attributes, None)
 
     def _give(self, here: int, name: bytes, mtime_ns: int | None) -> None:
         if self._owner:

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable
 from typing import Final
 
+from chronicle import reaching
 from chronicle.mount.protocol import ROOT_ID
 from chronicle.mount.takeover import TakeoverMemory
 from chronicle.page import Page
@@ -134,7 +135,11 @@ class Node:
         if len(path) < DEEP_BYTES and self.deep < 0:
             return path + b"/" + name
         if self.deep < 0:
-            self.deep = os.open(self.place(), os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            above = self.parent.deep
+            if above >= 0:
+                self.deep = os.open(self.name, reaching.STEP, dir_fd=above)
+            else:  # name by name from the tree, which the thread is in: those above need no descriptors of their own
+                self.deep = reaching.open_directory(b".", path)
         return b"/proc/self/fd/%d/%b" % (self.deep, name)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from chronicle import reaching
 from chronicle.model.changes import Change, ChangeKind
 from chronicle.mount.nodes import NEVER, Node, Seal
 from chronicle.recording import SETTLE_INLINE, Token
@@ -191,11 +192,11 @@ class Notes:
         """Looks at a closed file again: a mapping may have been written after the close. Says whether it was."""
         if not node.named or node.writers or node.baseline is None:
             return False
-        with contextlib.suppress(OSError):
-            st = os.stat(node.path(), dir_fd=root_fd, follow_symlinks=False)
+        with contextlib.suppress(OSError), reaching.place(root_fd, node.path()) as (here, name):
+            st = os.stat(name, dir_fd=here, follow_symlinks=False)
             if st.st_ino != node.inode or not self.is_changed(node, st):
                 return False
-            fd = os.open(node.path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root_fd)
+            fd = os.open(name, reaching.READ, dir_fd=here)
             st = os.fstat(fd)
             if st.st_ino == node.inode and self.is_changed(node, st):
                 self.content(node, fd, st)

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from chronicle import reaching
 from chronicle.control.failures import ChangedMeanwhileError
 from chronicle.control.messages import Put, Remove, Restore, Restored
 from chronicle.model.errors import StorageError
 from chronicle.model.iterations import Checkpoint
+from chronicle.model.paths import is_within
 from chronicle.recording.reconcile import reconcile
 from chronicle.store.history import History
 from chronicle.workspace import applying
@@ -117,18 +119,34 @@ def note(writer: Writer, paths: Iterable[bytes]) -> None:
     the same, and who writes what comes from elsewhere sets the time.
     """
     paths = list(paths)
-    reconcile(writer.layout, writer.history, writer.recorder, paths=paths)
-    tree = os.fsencode(writer.layout.tree)
-    for path in paths:
-        try:
-            content = os.open(os.path.join(tree, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            continue  # gone, or a link: the comparison has it
-        mode = os.fstat(content).st_mode
-        if stat.S_ISREG(mode):
-            writer.recorder.wrote(path, content, mode)
-        else:
-            os.close(content)
+    reconcile(writer.layout, writer.history, writer.recorder, paths=topmost(paths))
+    contents(writer, paths)
+
+
+def contents(writer: Writer, paths: Iterable[bytes]) -> None:
+    """Notes the contents of the regular files at the paths, whatever their size and time."""
+    with reaching.Walking(writer.layout.tree, reaching.STEP) as walking:
+        for path in paths:
+            try:
+                above, name = walking.place(path)
+                content = os.open(name, reaching.READ, dir_fd=above)
+            except OSError:
+                continue  # gone, or a link: the comparison has it
+            mode = os.fstat(content).st_mode
+            if stat.S_ISREG(mode):
+                writer.recorder.wrote(path, content, mode)
+            else:
+                os.close(content)
+
+
+def topmost(paths: Iterable[bytes]) -> list[bytes]:
+    """Those of the paths that lie in none of the others: who looks at them with all below has seen all."""
+    found: list[bytes] = []
+    # A separator that sorts before every other byte puts what lies in a directory right behind it.
+    for path in sorted(set(paths), key=lambda path: path.replace(b"/", b"\0")):
+        if not found or not is_within(path, found[-1]):
+            found.append(path)
+    return found
 
 
 def _record(writer: Writer, path: bytes) -> int:

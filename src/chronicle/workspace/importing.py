@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from chronicle import reaching
 from chronicle.layout import Layout
 from chronicle.model.errors import StorageError
 from chronicle.recording.reconcile import reconcile
@@ -51,8 +52,8 @@ def _by_the_holder(writing: Writing, label: str | None) -> None:
 
 
 def _here(writer: Writer, paths: list[bytes], label: str | None, since: int) -> None:
-    reconcile(writer.layout, writer.history, writer.recorder, paths=sorted(set(paths)))
-    here.note(writer, _written(writer.layout, paths, since))
+    reconcile(writer.layout, writer.history, writer.recorder, paths=here.topmost(paths))
+    here.contents(writer, _written(writer.layout, paths, since))
     if label is None:
         writer.recorder.barrier(here.RECORD_SECONDS)
     else:
@@ -61,12 +62,13 @@ def _here(writer: Writer, paths: list[bytes], label: str | None, since: int) -> 
 
 def _written(layout: Layout, paths: list[bytes], since: int) -> Iterator[bytes]:
     """What below the paths was written since then, in nanoseconds since 1970, by the time of change, which nobody can set."""
-    tree = os.fsencode(layout.tree)
-    for path in paths:
-        for below in applying.paths_below(layout.tree, path):
-            with contextlib.suppress(OSError):
-                if os.lstat(os.path.join(tree, below)).st_ctime_ns >= since:
-                    yield below
+    with reaching.Walking(layout.tree, reaching.STEP) as walking:
+        for path in here.topmost(paths):
+            for below in applying.paths_below(layout.tree, path):
+                with contextlib.suppress(OSError):
+                    above, name = walking.place(below)
+                    if os.stat(name, dir_fd=above, follow_symlinks=False).st_ctime_ns >= since:
+                        yield below
 
 
 @contextlib.contextmanager

@@ -158,6 +158,7 @@ class _Execution:
         self._plan = plan
         self._owner = owner
         self._root = -1
+        self._walking = reaching.Walking(root)
         self._widened: dict[bytes, int] = {}
         # A rename over it takes the old file away and puts the new one there at once.
         self._renamed_over = {step.path for step in plan.steps if isinstance(step, WriteFile | MakeSymlink)}
@@ -170,11 +171,16 @@ class _Execution:
             DamagedError, VersionDroppedError: a content can't be had.
         """
         self._root = os.open(self._root_path, reaching.STEP & ~os.O_NOFOLLOW)
+        self._walking = reaching.Walking(self._root, reaching.STEP)
         try:
             self._owner = self._new_owner()
             self._prepare()
             try:
+                removing = True
                 for step in self._plan.steps:
+                    if removing and not isinstance(step, Remove):
+                        self._walking.close()  # directories that went may come again, as others
+                        removing = False
                     self._do(step)
                     fault("restore.some")
             finally:
@@ -182,6 +188,7 @@ class _Execution:
                     with ignoring(errno.ENOENT, errno.ENOTDIR):
                         self._chmod(path, mode)
         finally:
+            self._walking.close()
             os.close(self._root)
 
     def _new_owner(self) -> Owner | None:
@@ -241,7 +248,8 @@ class _Execution:
                     os.utime(name, ns=(mtime_ns, mtime_ns), dir_fd=here, follow_symlinks=False)
 
     def _place(self, path: bytes) -> contextlib.AbstractContextManager[tuple[int, bytes]]:
-        return reaching.place(self._root, path)
+        """The directory that the path lies in, good until the next is asked for, and the name there."""
+        return _Placed(self._walking, path)
 
     def _remove(self, path: bytes, is_directory: bool) -> None:
         if not is_directory and path in self._renamed_over:
@@ -302,7 +310,7 @@ class _Execution:
             raise VersionDroppedError(path, version.iteration) from error
 
     def _link(self, path: bytes, source: bytes) -> None:
-        with self._place(source) as (there, old), self._place(path) as (here, name):
+        with reaching.place(self._root, source) as (there, old), self._place(path) as (here, name):
             try:
                 os.link(old, name, src_dir_fd=there, dst_dir_fd=here, follow_symlinks=False)
             except FileExistsError:
@@ -361,3 +369,17 @@ class _Execution:
 
 def _shown(path: bytes) -> str:
     return path.decode(errors="replace") or "the workspace itself"
+
+
+class _Placed(contextlib.AbstractContextManager[tuple[int, bytes]]):
+    """Asks when it is entered, so that what asking raises is the step's error."""
+
+    def __init__(self, walking: reaching.Walking, path: bytes) -> None:
+        self._walking = walking
+        self._path = path
+
+    def __enter__(self) -> tuple[int, bytes]:
+        return self._walking.place(self._path)
+
+    def __exit__(self, *error: object) -> None:
+        return None

@@ -1,0 +1,105 @@
+"""A workspace that comes from another host: its history was restored from a replica, its contents come from the remote tier.
+
+Contents and history are brought outside by different ways, so the newest iterations of a history may name contents that never
+arrived. Such a history is cut before the first of them: every version that is listed can be read.
+"""
+
+import logging
+import re
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from chronicle.layout import Layout, Settings
+from chronicle.model.errors import DamagedError, InvalidInputError
+from chronicle.store.history import History
+from chronicle.store.pool import Pool
+from chronicle.workspace import forking
+from chronicle.workspace.tiers import open_pool_at
+from chronicle.workspace.writing import Writing
+
+_log = logging.getLogger(__name__)
+
+DOUBTED_MS: Final = 300_000
+"""Contents of the last five minutes of a history are looked for; older ones have long been brought to the remote tier, for a host
+that can't reach it says so."""
+
+_PAGE: Final = 1000
+_SEGMENT: Final = re.compile(r"segment-(\d+)\.db")
+
+
+def settle_down(past: Path, settings: bytes, root: Path, pool: Path, owner: tuple[int, int] | None) -> int:
+    """Makes the workspace `root`, hollow, from the files of a history in `past/history`; the iteration it goes on from.
+
+    `settings` is the `workspace.json` it had; `pool` the directory for its contents here; `owner` as of `forking.fork`. `past` must be on
+    the same file system, and can be removed afterwards.
+
+    Raises:
+        DamagedError: there is no history, or the settings can't be read.
+        InvalidInputError: something is at `root` already, or the settings are a newer Chronicle's.
+        StorageError: the disk refuses; nothing is left of `root`.
+    """
+    source = Layout(past)
+    known = _settings(settings, pool)
+    source.tree.mkdir(mode=0o700, exist_ok=True)
+    _point_at_newest(source.history)
+    pool.mkdir(mode=0o700, parents=True, exist_ok=True)
+    source.write_settings(known)
+    at = _whole_until(source, pool)
+    writing = Writing(source)
+    try:
+        forking.fork(source, known, root, None, lambda history: writing.fork(history, at), owner)
+    finally:
+        writing.close()
+    return at
+
+
+def _settings(given: bytes, pool: Path) -> Settings:
+    try:
+        settings = msgspec.json.decode(given, type=Settings)
+    except msgspec.DecodeError as error:
+        raise DamagedError(f"the settings of the workspace can't be read: {error}") from error
+    if settings.format > Settings(workspace_id="").format:
+        raise InvalidInputError("the workspace is of a newer Chronicle; upgrade this one")
+    return msgspec.structs.replace(settings, pool=str(pool))
+
+
+def _point_at_newest(history: Path) -> None:
+    """`head.db` names the segment that was written; it is the one with the highest number."""
+    numbers = [int(match[1]) for file in history.glob("segment-*.db") if (match := _SEGMENT.fullmatch(file.name))]
+    if not numbers:
+        raise DamagedError(f"{history} has no history")
+    head = history / "head.db"
+    head.unlink(missing_ok=True)
+    head.symlink_to(f"segment-{max(numbers)}.db")
+
+
+def _whole_until(source: Layout, pool_directory: Path) -> int:
+    history, pool = History.open(source.history), open_pool_at(pool_directory)
+    try:
+        head = history.head
+        first_missing = _first_missing(history, pool)
+    finally:
+        pool.close()
+        history.close()
+    if first_missing is None:
+        return head
+    _log.warning("contents_missing", extra={"head": head, "goes_on_from": first_missing - 1})
+    return first_missing - 1
+
+
+def _first_missing(history: History, pool: Pool) -> int | None:
+    """The oldest doubted iteration whose content is nowhere."""
+    found: int | None = None
+    before: int | None = None
+    since: int | None = None
+    while page := history.log(before=before, limit=_PAGE, newest_first=True):
+        for iteration in page:
+            since = iteration.timestamp - DOUBTED_MS if since is None else since
+            if iteration.timestamp < since:
+                return found
+            if iteration.hash is not None and not pool.contains(bytes.fromhex(iteration.hash)):
+                found = iteration.iteration
+        before = page[-1].iteration
+    return found
