@@ -3,6 +3,7 @@
 import builtins
 from collections.abc import AsyncIterator
 from typing import Final
+from uuid import uuid4
 
 from podium.client.call import CREATE_SECONDS, Call, api_path, read_as
 from podium.client.errors import PodiumConnectionError
@@ -34,11 +35,21 @@ class Moments:
         call = Call("get_moment", "GET", api_path("agents", agent_id, "moments", query={"at": at}))
         return read_as(Page[Moment], await self._transport.send(call), call).items[0]
 
-    async def fork(self, agent_id: str, at: MomentRef | None = None, new_agent_id: str | None = None) -> Forked:
-        """Makes an agent that begins as this one was; its instance is asleep. Without `at`: as it is now."""
+    async def fork(
+        self,
+        agent_id: str,
+        at: MomentRef | None = None,
+        new_agent_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Forked:
+        """Makes an agent that begins as this one was; its instance is asleep. Without `at`: as it is now.
+
+        Repeating it after a lost answer gives the same agent: every call carries an `Idempotency-Key`.
+        """
         body = {name: value for name, value in (("at", at), ("agent_id", new_agent_id)) if value is not None}
         path = api_path("agents", agent_id, "fork")
-        call = Call("fork", "POST", path, as_json(body), seconds=CREATE_SECONDS, repeatable=False)
+        headers = {"Idempotency-Key": idempotency_key or uuid4().hex}
+        call = Call("fork", "POST", path, as_json(body), headers=headers, seconds=CREATE_SECONDS)
         return read_as(Forked, await self._transport.send(call), call)
 
     async def rewind(self, agent_id: str, at: MomentRef, *, cancel: bool = False) -> Rewound:

@@ -6,7 +6,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from tests.system.api import Caller
+from tests.system.api import Answer, Caller
 from tests.system.moments.writers import fork, items, said
 
 
@@ -49,6 +49,37 @@ async def test_a_fork_without_a_moment_is_of_now_and_its_stream_goes_on_without_
     past = await items(caller, writer["instance_id"], "events")
     assert {event["agentId"] for event in await items(caller, child["instance_id"], "events")} == {child["agent_id"]}
     assert past[-1]["seq"] >= child["moment"]["seq"]
+
+
+async def test_a_fork_that_is_asked_for_again_with_the_same_key_is_made_once(
+    caller: Caller, writer: dict[str, Any]
+) -> None:
+    agent_id = writer["agent_id"]
+    await said(caller, writer["instance_id"], "sh printf one > a")
+
+    async def keyed(key: str, source: str = agent_id, **body: Any) -> Answer:
+        return await caller("POST", f"/api/v1/agents/{source}/fork", json=body, headers={"Idempotency-Key": key})
+
+    key = f"{agent_id}-fork"
+    first, *others = await asyncio.gather(*(keyed(key) for _ in range(4)))
+    assert first.status == 201, first.text
+    assert [(other.status, other.body) for other in others] == [(201, first.body)] * 3
+    assert (await said(caller, first.body["instance_id"], "read"))[0] == "2: a=one"
+    named = await keyed(f"{key}-named", agent_id=f"{agent_id}-named")
+    assert (await keyed(f"{key}-named", agent_id=f"{agent_id}-named")).body == named.body
+    agents = [each["agent_id"] for each in (await caller("GET", "/api/v1/agents?limit=1000")).body["items"]]
+    assert sorted(agents) == sorted([agent_id, first.body["agent_id"], named.body["agent_id"]])
+    for other in (await keyed(key, agent_id="else"), await keyed(key, first.body["agent_id"])):
+        assert (other.status, other.code) == (409, "idempotency_conflict")
+    create = {"deployment_id": writer["deployment_id"]}
+    mixed = await caller("POST", "/api/v1/instances", json=create, headers={"Idempotency-Key": key})
+    assert mixed.code == "idempotency_conflict"
+    assert (await keyed("x" * 256)).code == "invalid_request"
+    assert (await keyed(key + "-lost", at="turn-unknown")).code == "turn_not_found"
+    assert (await keyed(key + "-lost")).status == 201  # a refusal uses up no key
+    await caller("DELETE", f"/api/v1/instances/{writer['instance_id']}")
+    assert (await caller("DELETE", f"/api/v1/agents/{agent_id}")).status == 204
+    assert (await keyed(key)).body == first.body  # also when the source is gone
 
 
 async def test_what_can_not_be_forked_is_told(caller: Caller, writer: dict[str, Any]) -> None:

@@ -4,8 +4,6 @@ import asyncio
 import secrets
 from typing import Final
 
-import msgspec
-
 from podium.base.http import Call
 from podium.gateway.adapters.coordinators import (
     FIRST_ERROR_STATUS,
@@ -14,12 +12,11 @@ from podium.gateway.adapters.coordinators import (
     decode,
     refusal,
 )
+from podium.gateway.adapters.once import Claimed, once
 from podium.gateway.domain.creation import (
-    CLAIM_HOLD_SECONDS,
     Layers,
     Plan,
     check_agent,
-    check_claim,
     check_create,
     check_idempotency_key,
     coordinator_request,
@@ -32,14 +29,8 @@ from podium.wire.errors import ErrorCode, PodiumError, as_json
 from podium.wire.limits import CREATE_TIMEOUT_SECONDS
 from podium.wire.rest import Instance, InstanceCreate
 
-POLL_SECONDS: Final = 0.05
-"""How often a second caller with one `Idempotency-Key` looks whether the first is done."""
-
 _TRY_ANOTHER: Final = frozenset({ErrorCode.NO_COORDINATOR_AVAILABLE, ErrorCode.DRAINING})
 """Refusals after which another coordinator may take the instance: this one has done nothing."""
-
-_UNCERTAIN: Final = frozenset({ErrorCode.COORDINATOR_UNREACHABLE, ErrorCode.AGENT_TIMEOUT, ErrorCode.INTERNAL})
-"""Failures after which the instance may exist: the claim stays, so that a repeated call finds it."""
 
 
 class Creator:
@@ -66,29 +57,10 @@ class Creator:
         if key is not None:
             check_idempotency_key(key)
         plan = await self._plan(call)
-        return await self._make(call, plan) if key is None else await self._once(call, key, plan)
-
-    async def _once(self, call: Call, key: str, plan: Plan) -> tuple[Instance, bool]:
-        """The work of a key: done by us, waited for, or taken over when its caller is gone."""
-        tenant_id, print_, stored = plan.tenant_id, fingerprint(call.body), msgspec.to_builtins(plan)
-        while True:
-            claim = await self._parts.discovery.claim(tenant_id, key, print_, stored, CLAIM_HOLD_SECONDS)
-            check_claim(claim, print_)
-            if claim.answer is not None:
-                return msgspec.convert(claim.answer, Instance), True
-            if claim.mine:
-                return await self._settle(call, key, msgspec.convert(claim.plan, Plan))
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _settle(self, call: Call, key: str, plan: Plan) -> tuple[Instance, bool]:
-        try:
-            instance, is_new = await self._make(call, plan)
-        except PodiumError as error:
-            if error.code not in _UNCERTAIN:
-                await self._parts.discovery.drop_claim(plan.tenant_id, key)
-            raise
-        await self._parts.discovery.settle_claim(plan.tenant_id, key, msgspec.to_builtins(instance))
-        return instance, is_new
+        if key is None:
+            return await self._make(call, plan)
+        claimed = Claimed(plan.tenant_id, key, fingerprint(call.body), plan)
+        return await once(self._parts.discovery, claimed, lambda kept: self._make(call, kept), Instance)
 
     async def _plan(self, call: Call) -> Plan:
         wanted: InstanceCreate = call.body

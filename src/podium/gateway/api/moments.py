@@ -1,18 +1,23 @@
 """Moments of an agent: listed, forked, gone back to. The coordinator that has the agent's data answers."""
 
+import asyncio
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from podium.base.http import Answer, Call, Endpoint, Param, Streamed
-from podium.gateway.adapters.coordinators import Request
-from podium.gateway.api.forwarding import Forwarder, passed_back
+from podium.gateway.adapters.coordinators import FIRST_ERROR_STATUS, Request, decode, refusal
+from podium.gateway.adapters.once import Claimed, once
+from podium.gateway.api.forwarding import Forwarder
+from podium.gateway.api.instances import IDEMPOTENCY
 from podium.gateway.api.paging import ListQuery
+from podium.gateway.domain.creation import check_idempotency_key
+from podium.gateway.domain.forks import ForkPlan, fork_fingerprint
 from podium.gateway.parts import Parts
 from podium.wire.errors import ErrorCode, PodiumError, as_json
 from podium.wire.limits import CREATE_TIMEOUT_SECONDS
-from podium.wire.moments import CoordinatorFork, Forked, ForkRequest, Moment, MomentTurn, RewindRequest, Rewound
+from podium.wire.moments import Forked, ForkRequest, Moment, MomentTurn, RewindRequest, Rewound
 from podium.wire.rest import Page, Permission
 
 TAG: Final = "agents"
@@ -58,30 +63,55 @@ class Moments:
         agent_id, coordinator_id = await self._place(call)
         return await self._forwarder.to_coordinator(call, coordinator_id, "GET", f"/agents/{agent_id}/moments")
 
-    async def fork(self, call: Call) -> Answer | Streamed:
+    async def fork(self, call: Call) -> Answer:
         """Makes an agent where the source is: they share what lies before the moment."""
+        try:
+            async with asyncio.timeout(CREATE_TIMEOUT_SECONDS):
+                forked = await self._fork(call)
+        except TimeoutError as error:
+            raise PodiumError(ErrorCode.AGENT_TIMEOUT, "the fork was not made in time", retry_after=1.0) from error
+        return Answer(201, forked)
+
+    async def _fork(self, call: Call) -> Forked:
+        wanted: ForkRequest = call.body
+        plan = ForkPlan(wanted.agent_id or self._parts.new_id("agt"), self._parts.new_id("inst"))
+        key = call.headers.get("idempotency-key")
+        if key is None:
+            return await self._make(call, plan)
+        check_idempotency_key(key)
+        source_id = call.path["agent_id"]
+        # Asked again, the answer is the same when the source is gone by now; so only who acts for all tenants has to look it up.
+        tenant_id = call.identity.tenant_id or (await self._parts.resolver.agent(call.identity, source_id)).tenant_id
+        claimed = Claimed(tenant_id, key, fork_fingerprint(source_id, wanted), plan)
+
+        async def make(kept: ForkPlan) -> tuple[Forked, bool]:
+            return await self._make(call, kept), True
+
+        return (await once(self._parts.discovery, claimed, make, Forked))[0]
+
+    async def _make(self, call: Call, plan: ForkPlan) -> Forked:
         wanted: ForkRequest = call.body
         source_id, coordinator_id = await self._place(call)
         source = await self._parts.resolver.agent(call.identity, source_id)
-        if wanted.agent_id is not None and await self._parts.discovery.agent(wanted.agent_id) is not None:
-            raise PodiumError(ErrorCode.AGENT_IN_USE, "this agent_id is taken")
+        if wanted.agent_id is not None:
+            taken = await self._parts.discovery.agent(wanted.agent_id)
+            if taken is not None and taken.instance_id != plan.instance_id:  # else it is what this plan made
+                raise PodiumError(ErrorCode.AGENT_IN_USE, "this agent_id is taken")
         await self._parts.quotas.take_instance(source.tenant_id)
-        body = CoordinatorFork(
-            agent_id=wanted.agent_id or self._parts.new_id("agt"),
-            instance_id=self._parts.new_id("inst"),
-            at=wanted.at,
-        )
         coordinator = await self._parts.coordinators.find(coordinator_id)
         request = Request(
             "POST",
             f"/agents/{source_id}/fork",
             call.identity,
             call.request_id,
-            as_json(body),
+            as_json(plan.request(wanted)),
             _JSON,
             CREATE_TIMEOUT_SECONDS,
         )
-        return passed_back(await self._parts.coordinators.call(coordinator, request), call.request_id)
+        reply = await self._parts.coordinators.call(coordinator, request)
+        if reply.status >= FIRST_ERROR_STATUS:
+            raise refusal(reply)
+        return decode(reply, Forked)
 
     async def rewind(self, call: Call) -> Answer | Streamed:
         """Takes an agent back."""
@@ -128,12 +158,15 @@ class Moments:
                 "asleep until it is talked to. The source is not disturbed, awake, asleep or stopped."
             ),
             params={"agent_id": _AGENT},
+            headers=(IDEMPOTENCY,),
             body=ForkRequest,
             answers={201: Forked},
             errors=(
                 *_REACH,
                 ErrorCode.AGENT_IN_USE,
+                ErrorCode.IDEMPOTENCY_CONFLICT,
                 ErrorCode.ITERATION_NOT_FOUND,
+                ErrorCode.WORKSPACE_UNAVAILABLE,
                 ErrorCode.NO_COORDINATOR_AVAILABLE,
             ),
             examples={"body": {"at": "turn-aaaaaaaaaaaaaaaa", "agent_id": "second-try"}},
