@@ -34,4 +34,5 @@ async function main(task?: string, ...rest: string[]): Promise<number> {
   }
 }
 
-process.exit(await main(...process.argv.slice(2)));
+// Not awaited at the top: then Bun could not compile it ahead.
+void main(...process.argv.slice(2)).then((code) => process.exit(code));
