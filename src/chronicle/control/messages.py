@@ -22,9 +22,13 @@ class _Request(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
 
 class Barrier(_Request, tag="barrier", frozen=True):
-    """Answers with head once all that happened before is on disk in the history; a timeout when it is not within so many seconds."""
+    """Answers with head once all that happened before is on disk in the history; a timeout when it is not within so many seconds.
+
+    `remote`: and once its contents are in the remote tier, where there is one.
+    """
 
     timeout: float = 30.0
+    remote: bool = False
 
 
 class Annotate(_Request, tag="annotate", frozen=True):

@@ -78,8 +78,8 @@ class Holder:
                 reply.good(self._status())
             case Annotate(turn_id=turn_id):
                 self._later(reply, lambda: self.annotate(turn_id))
-            case Barrier(timeout=timeout):
-                self._later(reply, lambda: self.barrier(timeout))
+            case Barrier(timeout=timeout, remote=remote):
+                self._later(reply, lambda: self.replicated(timeout) if remote else self.barrier(timeout))
             case MakeCheckpoint(label=label, turn_id=turn_id):
                 self._later(reply, lambda: self.checkpoint(label, turn_id))
             case Fork(into=into, at=at):
@@ -123,11 +123,11 @@ class Holder:
         self._front.flush(timeout)
         return self._writer.recorder.barrier(timeout)
 
-    def replicated(self) -> int:
+    def replicated(self, timeout: float = DRAIN_SECONDS) -> int:
         """Waits until all that happened before is in the history, and its contents in the remote tier, if there is one; head."""
-        head = self.barrier()
+        head = self.barrier(min(timeout, FLUSH_SECONDS))
         if self._uploader is not None:
-            self._uploader.drain(DRAIN_SECONDS)
+            self._uploader.drain(timeout)
         return head
 
     def checkpoint(self, label: str | None, turn_id: str | None) -> Checkpoint:

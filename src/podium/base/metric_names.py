@@ -24,6 +24,7 @@ _ALL: Final = (
     Metric("podium_instances", "gauge", "instances, by status"),
     Metric("podium_turns_total", "counter", "turns that came to their end"),
     Metric("podium_forks_total", "counter", "agents that were forked"),
+    Metric("podium_adoptions_total", "counter", "agents of other hosts that went on here"),
     Metric("podium_rewinds_total", "counter", "agents that were taken back"),
     Metric("podium_events_total", "counter", "events written to journals"),
     Metric("podium_batches_total", "counter", "transactions that wrote events or state"),

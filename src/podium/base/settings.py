@@ -4,7 +4,7 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from podium.base.config import (
     Secret,
@@ -23,6 +23,9 @@ from podium.base.discovery import Discovery
 from podium.base.discovery.valkey_location import ValkeyLocation
 from podium.base.objects import ObjectStore
 from podium.base.sealing import TEXT_MIN_CHARS
+
+if TYPE_CHECKING:
+    from podium.base.objects.s3_settings import S3Settings
 
 VALKEY_SECONDS_MAX: Final = 5.0
 """Half of a lease's life: one call that hangs and one that succeeds fit into it."""
@@ -202,6 +205,19 @@ class CoordinatorSettings(_Shared):
         "auto",
         "no processor sleeps during a burst of file requests; auto: on hosts with at most 16 processors",
     )
+    replica_url: str | None = setting(
+        "LITESTREAM_REPLICA_URL",
+        str,
+        None,
+        "where agents' databases are replicated, so that other hosts can go on with them: file:///directory or "
+        "s3://bucket/prefix; default: nowhere",
+    )
+    litestream: str | None = setting(
+        "LITESTREAM", str, None, "the program litestream; default: beside this Python, else on the PATH"
+    )
+    litestream_processes: int = setting(
+        "LITESTREAM_PROCESSES", positive, "2", "replicating processes; one suits some 150 agents that are awake"
+    )
     stop_seconds: float = setting(
         "COORDINATOR_STOP", seconds, "25s", "for putting all agents to rest when the coordinator stops"
     )
@@ -218,7 +234,13 @@ class CoordinatorSettings(_Shared):
 
     def problems(self) -> list[str]:
         """Every mistake that is not one of a single variable."""
-        return self.shared_problems()
+        found = self.shared_problems()
+        if self.replica_url is not None and self.keeps_versions and self.chronicle_bucket is None:
+            found.append(
+                "LITESTREAM_REPLICA_URL without CHRONICLE_S3_BUCKET: other hosts would go on with agents and not with their "
+                "files; set CHRONICLE_S3_BUCKET, or CHRONICLE_ENABLE=false"
+            )
+        return found
 
 
 def host_memory() -> int:
@@ -257,15 +279,21 @@ def open_objects(settings: GatewaySettings | CoordinatorSettings) -> ObjectStore
         return LocalObjects(settings.data / "objects")
     from podium.base.clock import SystemClock
     from podium.base.objects.s3 import S3Objects
+
+    bucket = bucket_settings(settings, settings.s3_bucket, settings.s3_prefix or "")
+    return S3Objects(bucket, SystemClock(), settings.data / "uploads")
+
+
+def bucket_settings(settings: GatewaySettings | CoordinatorSettings, bucket: str, prefix: str) -> "S3Settings":
+    """How a bucket is reached, with the endpoint, region and credentials of the settings."""
     from podium.base.objects.s3_settings import S3Settings
 
-    bucket = S3Settings(
-        bucket=settings.s3_bucket,
-        prefix=settings.s3_prefix or "",
+    return S3Settings(
+        bucket=bucket,
+        prefix=prefix,
         endpoint=settings.s3_endpoint_only or settings.s3_endpoint,
         region=settings.s3_region or settings.s3_region_default or "us-east-1",
         access_key_id=settings.s3_access_key_id,
         secret_access_key=settings.s3_secret_access_key,
         session_token=settings.s3_session_token,
     )
-    return S3Objects(bucket, SystemClock(), settings.data / "uploads")

@@ -23,6 +23,8 @@ from podium.coordinator.adapters.deployments import LocalDeployments
 from podium.coordinator.adapters.lock import DirectoryInUseError, DirectoryLock
 from podium.coordinator.adapters.processes import HostSettings, IsolationUnavailableError, LocalProcessHost
 from podium.coordinator.adapters.processes.settings import AGENT_UID_BASE
+from podium.coordinator.adapters.replication import ReplicaUnavailableError
+from podium.coordinator.adapters.replication.opening import open_replicas
 from podium.coordinator.adapters.store import StoreError, StoreOptions
 from podium.coordinator.adapters.vault import Vault
 from podium.coordinator.adapters.workspaces import DirectoryWorkspaces, VersionedSettings, VersionedWorkspaces, Whose
@@ -48,6 +50,7 @@ def run(settings: CoordinatorSettings) -> None:
         IsolationUnavailableError,
         DiscoveryUnavailableError,
         WorkspacesUnavailableError,
+        ReplicaUnavailableError,
         StoreError,
         OSError,
     ) as error:
@@ -62,6 +65,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
 
     Raises:
         IsolationUnavailableError: the isolation asked for can't be had.
+        ReplicaUnavailableError: replicas are wanted and can't be had.
         StoreError: the catalog can't be opened.
     """
     assert settings.secrets_key is not None, "checked when the settings were read"
@@ -84,6 +88,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
         vault=Vault(Sealer(settings.secrets_key.reveal(), previous)),
         discovery=discovery,
         directory=settings.data / "agents",
+        replicas=open_replicas(settings),
         capacity=Capacity(settings.agents_limit, memory, settings.starts_at_once),
         timings=Timings(
             ready=settings.ready_seconds,
@@ -134,6 +139,9 @@ async def _serve(settings: CoordinatorSettings) -> None:
         parts = parts_of(settings, discovery, objects)
         await parts.workspaces.start()
         closing.push_async_callback(parts.workspaces.stop)
+        if parts.replicas is not None:
+            closing.push_async_callback(parts.replicas.stop)
+            await parts.replicas.start()
         coordinator = Coordinator(parts, address)
         closing.push_async_callback(coordinator.stop, settings.stop_seconds)
         await coordinator.start()

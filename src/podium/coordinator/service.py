@@ -129,6 +129,7 @@ class Coordinator:
             started_at=self._started_at,
             state=state,
             load=self._load(),
+            replicated=self._parts.replicas is not None,
         )
 
 

@@ -184,6 +184,12 @@ class CoordinatorCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     idle_timeout: str | None = None
 
 
+class Adopt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Coordinator `POST /agents/{agent_id}/adopt`: the agent's instance that is to go on here. Repeating it is fine."""
+
+    instance_id: str
+
+
 class MessageSend(msgspec.Struct, frozen=True):
     """`POST …/messages`: `text` and any metadata beside it, which reaches the agent as part of the message."""
 

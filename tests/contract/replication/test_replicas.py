@@ -57,9 +57,9 @@ class Host:
     async def restored(self, agent_id: str, at: Path) -> dict[str, list[int]]:
         replica = await self.replicas.newest(agent_id)
         assert replica is not None
-        targets = {stored.name: at / stored.name / f"{stored.name}.db" for stored in replica.manifest.databases}
-        await self.replicas.restore(replica, targets)
-        return {name: rows(path) for name, path in targets.items()}
+        databases = replica.manifest.databases
+        await self.replicas.restore(replica, {each.name: at / each.name for each in databases})
+        return {each.name: rows(at / each.name / each.live) for each in databases}
 
 
 def rows(path: Path) -> list[int]:
@@ -132,7 +132,7 @@ async def test_whoever_took_over_goes_on_and_the_old_writer_spoils_nothing(tmp_p
         replica = await other.replicas.newest("agt-1")
         assert replica is not None
         assert await other.replicas.claim("agt-1", 2)
-        await other.replicas.restore(replica, {live.name: live.path for live in other.databases()})
+        await other.replicas.restore(replica, {live.name: live.path.parent for live in other.databases()})
         other.write("state", 2)
         await other.replicas.attach("agt-1", 2, other.databases(), b"")
         one.write("state", 666)  # it was only slow, and is not fenced yet

@@ -47,6 +47,8 @@ class CoordinatorRecord(msgspec.Struct, frozen=True):
     started_at: int
     state: Literal["active", "draining"]
     load: Load
+    replicated: bool = False
+    """Whether it brings agents' data outside its host, and goes on with agents whose host is gone."""
 
 
 class InstanceRecord(msgspec.Struct, frozen=True):
@@ -167,7 +169,8 @@ class Discovery(Protocol):
         """Writes or renews a coordinator for `COORDINATOR_TTL_SECONDS`.
 
         True: discovery did not know it any more, or may have lost what was written (it was away, emptied, set back to
-        older data). The coordinator then writes its agents and instances again and renews its leases at once.
+        older data). The coordinator then renews its leases at once and writes its agents and instances again, in that
+        order: nobody can ask for an agent that is not written.
         """
         ...
 

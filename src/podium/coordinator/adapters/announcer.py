@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from podium.base.discovery import CoordinatorRecord, Discovery, DiscoveryUnavailableError, InstanceRecord
-from podium.base.discovery.port import COORDINATOR_RENEW_SECONDS, LEASE_RENEW_SECONDS
+from podium.base.discovery import CoordinatorRecord, Discovery, DiscoveryUnavailableError, InstanceRecord, Notice
+from podium.base.discovery.port import CHANNEL_INSTANCES_MOVED, COORDINATOR_RENEW_SECONDS, LEASE_RENEW_SECONDS
 from podium.base.tasks import TaskOwner
 
 _log = logging.getLogger(__name__)
@@ -84,6 +84,19 @@ class Announcer:
         """
         self._changed.pop(record.instance_id, None)
         await self._discovery.put_instances([record])
+
+    async def moved(self, record: InstanceRecord) -> None:
+        """Tells everyone that an instance is here now. Best effort: who does not hear it asks discovery."""
+        payload = {
+            "instance_id": record.instance_id,
+            "agent_id": record.agent_id,
+            "coordinator_id": record.coordinator_id,
+        }
+        try:
+            await self.write_now(record)
+            await self._discovery.publish(Notice(CHANNEL_INSTANCES_MOVED, payload))
+        except DiscoveryUnavailableError:
+            _log.warning("move_not_told", extra={"agent_id": record.agent_id})
 
     async def flush(self) -> None:
         """Writes what is collected.

@@ -65,6 +65,11 @@ def _instances(instances: Instances) -> list[Endpoint]:
             access=CLUSTER, params={"instance_id": INSTANCE}, answers={204: None},
         ),
         Endpoint(
+            method="POST", path="/agents/{agent_id}/adopt", handler=instances.adopt_agent,
+            summary="Go on with an agent of another host", access=CLUSTER, body=rest.Adopt,
+            params={"agent_id": Param(rest.AgentId, ErrorCode.AGENT_NOT_FOUND)}, answers={200: rest.Instance},
+        ),
+        Endpoint(
             method="DELETE", path="/agents/{agent_id}", handler=instances.remove_agent, summary="Erase an agent",
             access=CLUSTER, params={"agent_id": Param(rest.AgentId, ErrorCode.AGENT_NOT_FOUND)}, answers={204: None},
         ),

@@ -40,6 +40,11 @@ class Instances:
         identity = call.identity
         await self._supervisor.remove_agent(call.path["agent_id"], identity.tenant_id)
 
+    async def adopt_agent(self, call: Call) -> rest.Instance:
+        """Goes on here with an agent whose host is gone, or gave it away."""
+        instance = await self._supervisor.adoptions.adopt(call.path["agent_id"], call.body.instance_id)
+        return self._instance(instance)
+
     async def prepare_deployment(self, call: Call) -> Answer:
         """Prepares a deployment in the background."""
         self._supervisor.tasks.start(self._prepare(_deployment(call.body)), "prepare a deployment")

@@ -378,6 +378,31 @@ class Workspaces(Protocol):
         """Whether the agent has a workspace."""
         ...
 
+    def history_file(self, agent_id: str) -> Path | None:
+        """The database that its history is written to now, sealed ones beside it; None where there is no history."""
+        ...
+
+    def settings_of(self, agent_id: str) -> bytes | None:
+        """What another host needs besides the history to go on with the workspace; None where there is no history."""
+        ...
+
+    async def uploaded(self, agent_id: str) -> None:
+        """Waits until everything that happened before is in the history, and its contents in the remote tier, where there is one.
+
+        Raises:
+            PodiumError: `workspace_unavailable`.
+        """
+        ...
+
+    async def adopt(self, agent_id: str, past: Path, settings: bytes) -> int:
+        """Makes the workspace of an agent that has none here from a history in `past/history`; the iteration it goes on from.
+        Contents come when they are wanted. `past` lies in the agent's directory.
+
+        Raises:
+            PodiumError: `workspace_unavailable`.
+        """
+        ...
+
     async def remove(self, agent_id: str) -> None:
         """Closes and erases the workspace with its history; removing none is fine."""
         ...

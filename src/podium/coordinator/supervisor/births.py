@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from podium.base.discovery import AgentRecord, DiscoveryUnavailableError
 from podium.coordinator.adapters.catalog import InstanceEntry
+from podium.coordinator.adapters.replication import ReplicaUnavailableError
 from podium.coordinator.adapters.store import StoreConflictError, StoreError
 from podium.coordinator.adapters.vault import Given
 from podium.coordinator.domain.admission import admit
@@ -138,6 +139,7 @@ class Births:
         if epoch is None:
             raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent is alive on another host")
         facts.epoch = epoch
+        await self._bring_data(facts.agent_id, epoch)
         catalog = supervisor.parts.catalog
         try:
             agent = catalog.ensure_agent(facts.agent_id, facts.tenant_id, facts.deployment, facts.created_at)
@@ -160,6 +162,21 @@ class Births:
                 epoch=facts.epoch,
             )
         )
+
+    async def _bring_data(self, agent_id: str, epoch: int) -> None:
+        """What an agent said and made on another host is here when it goes on here."""
+        supervisor = self._supervisor
+        if supervisor.parts.replicas is None:
+            return
+        if not await supervisor.replication.claim(agent_id, epoch):
+            raise PodiumError(ErrorCode.AGENT_IN_USE, "another host has claimed the agent")
+        try:
+            await supervisor.adoptions.bring(agent_id)
+        except ReplicaUnavailableError as error:
+            _log.error("replica_unavailable", extra={"agent_id": agent_id, "reason": str(error)})
+            raise PodiumError(
+                ErrorCode.NO_COORDINATOR_AVAILABLE, "the agent's replica can't be read", retry_after=1.0
+            ) from error
 
     async def announce(self, instance: Instance) -> None:
         """Tells discovery of a new instance and its agent."""

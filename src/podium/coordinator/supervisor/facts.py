@@ -93,6 +93,12 @@ class Surroundings:
     """Discovery should hear of it, soon."""
     runtime_config: Callable[[], dict[str, Any]]
     """The runtime layer of the configuration as last read."""
+    opened: Callable[["Instance"], None] = lambda _: None
+    """Its databases are open: what must follow them outside this host begins."""
+    closed: Callable[["Instance"], None] = lambda _: None
+    """Its databases are about to be closed."""
+    changed: Callable[[str], None] = lambda _: None
+    """An agent has other files, or other facts, than before."""
     store_options: StoreOptions = field(default_factory=StoreOptions)
     timings: Timings = field(default_factory=Timings)
     metrics: Metrics = field(default_factory=Metrics)

@@ -132,6 +132,7 @@ class Forks:
             if done is not None:
                 raise done
         supervisor.parts.store_options.fault("fork.files")
+        supervisor.replication.changed(source.facts.agent_id)
         with source.reading() as store:
             store.fork(instance.directory, facts.agent_id, moment.seq, moment.state_version)
         supervisor.parts.store_options.fault("fork.shared")

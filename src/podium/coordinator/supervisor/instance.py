@@ -109,6 +109,7 @@ class Instance:
         Whoever needs them for a moment calls `rest` after."""
         if self._store is None:
             self._store = self._open_store()
+            self.around.opened(self)
             if not self._loaded:
                 self._loaded = True
                 self.turns.restore(self._store.inbox_open())
@@ -142,6 +143,7 @@ class Instance:
         store, self._store = self._store, None
         if store is None:
             return
+        self.around.closed(self)
         self.around.retire(store)
         waits = self.rewinding or self.life.wants_process or self.requests.next_deadline() is not None
         if not self.lost and not self.is_over and not waits:

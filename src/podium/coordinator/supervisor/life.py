@@ -369,6 +369,7 @@ class Life:
         prepared = await around.deployments.ensure(facts.deployment)
         instance.use_manifest(prepared.manifest)
         workspace = await instance.files.open(prepared)
+        around.changed(facts.agent_id)
         self._link = AgentLink(self)
         async with around.starts:
             self.outlet.connect(await around.processes.start(process_spec(instance, prepared, workspace), self._link))

@@ -94,10 +94,21 @@ class Recovery:
             epoch = await self._supervisor.announcer.acquire(instance.facts.agent_id)
         except DiscoveryUnavailableError:
             return True
-        if epoch is None:
+        if epoch is None or not await self._is_newest(instance, epoch):
             return False
         instance.facts.epoch = epoch
         return True
+
+    async def _is_newest(self, instance: Instance, epoch: int) -> bool:
+        """Whether no other host went on with the agent while this one was away: its data would be older than the replica's."""
+        supervisor, agent_id = self._supervisor, instance.facts.agent_id
+        if supervisor.parts.replicas is None:
+            return True
+        if await supervisor.replication.claim(agent_id, epoch) and not await supervisor.adoptions.is_elsewhere(agent_id):
+            return True
+        _log.warning("another_host_went_on", extra={"agent_id": agent_id, "instance_id": instance.facts.instance_id})
+        await supervisor.announcer.release(agent_id)
+        return False
 
     def _host_lost(self, instance: Instance) -> None:
         store = instance.store

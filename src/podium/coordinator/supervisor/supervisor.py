@@ -21,6 +21,7 @@ from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.catalog import Catalog, InstanceEntry
 from podium.coordinator.adapters.load import memory_in_use
+from podium.coordinator.adapters.replication import Replicas
 from podium.coordinator.adapters.store import AgentStore, StoreConflictError, StoreError, StoreOptions
 from podium.coordinator.adapters.timers import Timers
 from podium.coordinator.adapters.vault import Vault
@@ -29,11 +30,13 @@ from podium.coordinator.domain.admission import Room
 from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
 from podium.coordinator.domain.turns import Ending
+from podium.coordinator.supervisor.adoptions import Adoptions
 from podium.coordinator.supervisor.births import Births
 from podium.coordinator.supervisor.facts import Facts, Surroundings, Timings
 from podium.coordinator.supervisor.forks import Forks
 from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.recovery import Recovery
+from podium.coordinator.supervisor.replication import Replication
 from podium.coordinator.supervisor.rewinds import Rewinds
 from podium.coordinator.supervisor.templates import Templates
 from podium.wire.close import CloseCode
@@ -75,6 +78,8 @@ class Parts:
     """Where agents' directories are."""
     capacity: Capacity = Capacity()
     timings: Timings = field(default_factory=Timings)
+    replicas: Replicas | None = None
+    """Where agents' databases are brought outside this host; None: nowhere."""
     store_options: StoreOptions = field(default_factory=StoreOptions)
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -96,6 +101,7 @@ class Supervisor:
         self._retiring: set[asyncio.Task[None]] = set()
         self.removals: dict[str, asyncio.Task[None]] = {}  # agents being erased: nothing of their name may be made
         self._runtime: dict[str, Any] = {}
+        self.replication = Replication(self)
         self.around = Surroundings(
             clock=parts.clock,
             new_id=parts.new_id,
@@ -112,11 +118,15 @@ class Supervisor:
             put_aside=self._put_aside,
             status_changed=self._status_changed,
             runtime_config=lambda: self._runtime,
+            opened=self.replication.opened,
+            closed=self.replication.closed,
+            changed=self.replication.changed,
             store_options=parts.store_options,
             timings=parts.timings,
             metrics=parts.metrics,
         )
         self.births, self.forks, self.rewinds = Births(self), Forks(self), Rewinds(self)
+        self.adoptions = Adoptions(self)
         self.templates = Templates(parts.processes, parts.clock, self.deployments_awake, parts.timings.template_idle)
 
     # ── start and end ───────────────────────────────────────────────────────────────────────────────────────
@@ -148,6 +158,7 @@ class Supervisor:
     async def close(self) -> None:
         """Puts everything down and closes what the supervisor was given, discovery excepted."""
         await self.put_down()
+        await self.replication.settled()
         await self.announcer.close()
         self.timers.close()
         await self.tasks.close()
@@ -359,7 +370,7 @@ class Supervisor:
                 self.tasks.start(self._give_up(instance), f"give up {instance.facts.instance_id}")
 
     async def _give_up(self, instance: Instance) -> None:
-        await instance.life.end_now()
+        await asyncio.gather(instance.life.end_now(), self.replication.lose(instance.facts.agent_id))
         instance.dismiss(CloseCode.MOVING, "the agent has moved to another host")
         instance.close_store()
         self.forget(instance)
@@ -473,6 +484,7 @@ class Supervisor:
         entry = self.parts.catalog.instance(facts.instance_id)
         if entry is not None:
             self.parts.catalog.put_instance(_with_config(entry, facts))
+            self.replication.changed(facts.agent_id)
 
     def _retire(self, store: AgentStore) -> None:
         if self._closed:

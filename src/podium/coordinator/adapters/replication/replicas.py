@@ -1,6 +1,6 @@
 """Replicas of agents: claimed by epoch, attached while an agent is awake, restored on another host.
 
-A database consists of a live file and of sealed ones beside it (`segment-*.db`) that never change. Sealed files are stored once,
+A database consists of a live file and of sealed ones beside it (other `segment-*.db`) that never change. Sealed files are stored once,
 by their hash; the live one is Litestream's. A *generation* ties them together: its manifest is written when all of it is in the
 replica, so that the newest manifest always names something whole. Sealing makes the next generation; an agent that sleeps and wakes
 goes on in the same.
@@ -61,9 +61,10 @@ class SealedFile(msgspec.Struct, frozen=True):
 
 
 class StoredDatabase(msgspec.Struct, frozen=True):
-    """A database in the replica."""
+    """A database in the replica: its name, and its files."""
 
     name: str
+    live: str
     sealed: list[SealedFile]
 
 
@@ -213,8 +214,8 @@ class Replicas:
             manifest = msgspec.json.decode(await self._whole(manifests_prefix(agent_id) + str(keys[-1])), type=Manifest)
         return Replica(keys[-1], manifest)
 
-    async def restore(self, replica: Replica, targets: Mapping[str, Path]) -> None:
-        """Makes the databases of a replica: each name's live file at its target, sealed ones beside it. Nothing may be there.
+    async def restore(self, replica: Replica, directories: Mapping[str, Path]) -> None:
+        """Makes the databases of a replica, each in the directory for its name, with the file names it had. None may be there.
 
         What is half made stays in directories of the caller's choice: restore into a new one, then move it.
 
@@ -223,7 +224,7 @@ class Replicas:
         """
         agent_id = replica.manifest.agent_id
         for database in replica.manifest.databases:
-            target = targets[database.name]
+            target = directories[database.name] / database.live
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             for sealed in database.sealed:
                 await self._fetch_sealed(agent_id, sealed, target.with_name(sealed.file))
@@ -279,8 +280,8 @@ class Replicas:
         newest = await self.newest(agent_id)
         if newest is None or newest.generation.epoch != epoch or newest.manifest.descriptor != wanted.descriptor:
             return None
-        names = [(stored.name, {sealed.file for sealed in stored.sealed}) for stored in newest.manifest.databases]
-        here = [(live.name, {path.name for path in _sealed_beside(live)}) for live in wanted.databases]
+        names = [(each.name, each.live, {file.file for file in each.sealed}) for each in newest.manifest.databases]
+        here = [(each.name, each.path.name, {path.name for path in _sealed_beside(each)}) for each in wanted.databases]
         return newest.generation if names == here else None
 
     async def _next_number(self, agent_id: str, epoch: int) -> int:
@@ -300,7 +301,7 @@ class Replicas:
             with _problems(), contextlib.suppress(ObjectExistsError):
                 await self._objects.put(sealed_key(agent_id, digest), _pieces(path), create=True)
             stored.append(SealedFile(path.name, digest, size))
-        return StoredDatabase(database.name, stored)
+        return StoredDatabase(database.name, database.path.name, stored)
 
     async def _fetch_sealed(self, agent_id: str, sealed: SealedFile, target: Path) -> None:
         digest = hashlib.sha256()
@@ -357,7 +358,7 @@ def _problems() -> Iterator[None]:
 
 
 def _sealed_beside(database: Live) -> list[Path]:
-    return sorted(database.path.parent.glob("segment-*.db"))
+    return sorted(path for path in database.path.parent.glob("segment-*.db") if path.name != database.path.name)
 
 
 def _identity(databases: Sequence[Live]) -> tuple[tuple[int, ...], ...]:

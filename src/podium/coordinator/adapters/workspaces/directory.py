@@ -133,6 +133,24 @@ class DirectoryWorkspaces:
         """Whether there is a directory."""
         return self._path(agent_id).is_dir()
 
+    def history_file(self, agent_id: str) -> Path | None:  # noqa: ARG002 - the port has it
+        """There is no history."""
+        return None
+
+    def settings_of(self, agent_id: str) -> bytes | None:  # noqa: ARG002 - the port has it
+        """There is no history."""
+        return None
+
+    async def uploaded(self, agent_id: str) -> None:
+        """There is no other tier."""
+
+    async def adopt(self, agent_id: str, past: Path, settings: bytes) -> int:  # noqa: ARG002 - the port has it
+        """What another host kept with a history begins here as an empty directory: nothing reads histories."""
+        raise PodiumError(
+            ErrorCode.WORKSPACE_UNAVAILABLE,
+            "the agent's workspace has a history, and this host keeps none (CHRONICLE_ENABLE)",
+        )
+
     async def remove(self, agent_id: str) -> None:
         """Erases the workspace; removing none is fine."""
         path = self._path(agent_id)

@@ -19,7 +19,7 @@ from chronicle.model.errors import (
     WorkspaceBusyError,
     WorkspaceNotFoundError,
 )
-from chronicle.workspace import forking
+from chronicle.workspace import forking, moving
 from chronicle.workspace.library import Workspace
 from chronicle.workspace.marks import Lock, clean_mark
 from chronicle.workspace.tiers import open_pool
@@ -74,11 +74,42 @@ class Stores:
             forking.fork(source, settings, store, None, lambda history: writing.fork(history, iteration), owner)
         finally:
             writing.close()
+        self._end(agent_id)
+
+    def _end(self, agent_id: str) -> None:
+        """What was made from another's history is there: its own, and where it is can be moved."""
+        store = self._places.store(agent_id)
         layout = Layout(store)
         layout.tree.chmod(MODE)
         made = layout.read_settings()
         layout.write_settings(msgspec.structs.replace(made, pool=os.path.relpath(layout.pool(made), store)))
         self._places.beginning(agent_id).unlink()
+
+    def history_file(self, agent_id: str) -> Path | None:
+        """The database its history is written to; None before there is one."""
+        head = Layout(self._places.store(agent_id)).history / "head.db"
+        return head.resolve() if self.exists(agent_id) and head.exists() else None
+
+    def settings_of(self, agent_id: str) -> bytes | None:
+        """Its settings as they are on disk."""
+        try:
+            return Layout(self._places.store(agent_id)).settings_file.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def adopt(self, agent_id: str, past: Path, settings: bytes, owner: Owner | None) -> int:
+        """The workspace of `agent_id` from a history in `past/history`; the iteration it goes on from.
+
+        Raises:
+            ChronicleError: as of `chronicle.workspace.moving.settle_down`.
+        """
+        store = self._places.store(agent_id)
+        tenant = self._tenant_of(agent_id) if self._pooled else None
+        pool = self._places.pool(tenant) if tenant is not None else self._places.agent(agent_id) / "contents"
+        self._begin(agent_id)
+        at = moving.settle_down(past, settings, store, pool, owner)
+        self._end(agent_id)
+        return at
 
     def check_moment(self, agent_id: str, iteration: int | None) -> None:
         """Raises IterationNotFoundError for a moment beyond head, WorkspaceNotFoundError without a workspace."""

@@ -68,6 +68,10 @@ LINGER_SECONDS: Final = 30.0
 """How long a workspace stays mounted when its agent sleeps: one that is woken soon finds it there, one that is not costs nothing."""
 
 
+UPLOAD_SECONDS: Final = 60.0
+"""How long what happened may take to be in the history, and its contents in the remote tier."""
+
+
 class VersionedSettings(NamedTuple):
     """`backend`: what is asked for. `pooled`: contents are stored once for a tenant. `in_namespaces`: agents see mounts
     only through mount namespaces of their own. `linger` in seconds. `keep_awake` as of `chronicle.daemon.client.Daemon.mount`."""
@@ -320,6 +324,33 @@ class VersionedWorkspaces:
         with self._shelf.barred(agent_id):
             self._stores.erase(agent_id)
 
+    # ── other hosts ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def history_file(self, agent_id: str) -> Path | None:
+        """See the port."""
+        return self._stores.history_file(agent_id)
+
+    def settings_of(self, agent_id: str) -> bytes | None:
+        """See the port."""
+        return self._stores.settings_of(agent_id)
+
+    async def uploaded(self, agent_id: str) -> None:
+        """See the port. Of a workspace that nobody serves, its process brought everything outside when it ended."""
+        presence = self._presence(agent_id)
+        if presence.mounted:
+            with _problems():
+                await presence.ask(_uploaded, int, UPLOAD_SECONDS)
+
+    async def adopt(self, agent_id: str, past: Path, settings: bytes) -> int:
+        """See the port."""
+        presence = self._presence(agent_id)
+        owner = self._whose.owner_of(agent_id)
+        async with presence.lock:
+            with _problems():
+                return await self._alone(
+                    agent_id, lambda: self._stores.adopt(agent_id, past, settings, owner), MAKE_SECONDS
+                )
+
     # ── moments ─────────────────────────────────────────────────────────────────────────────────────────────
 
     async def barrier(self, agent_id: str) -> int:
@@ -479,6 +510,10 @@ def _unlinger(presence: Presence) -> None:
     if presence.lingering is not None:
         presence.lingering.cancel()
         presence.lingering = None
+
+
+def _uploaded(number: int) -> Barrier:
+    return Barrier(number, UPLOAD_SECONDS, remote=True)
 
 
 def _refusal(why: str) -> str:

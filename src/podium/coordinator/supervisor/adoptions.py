@@ -1,0 +1,181 @@
+"""Adoptions: an agent whose host is gone, or gave it away, goes on here with what its replica has.
+
+The lease is taken first, then the replica's epoch is claimed, then everything is restored beside and moved into place. What
+this host itself has of the agent counts only when nothing newer is in the replica; older data are put aside, never run.
+"""
+
+import asyncio
+import logging
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from chronicle import remove_tree
+from podium.base.discovery import DiscoveryUnavailableError
+from podium.coordinator.adapters.replication import Replica, ReplicaUnavailableError
+from podium.coordinator.adapters.store import StoreConflictError
+from podium.coordinator.adapters.store.database import KINDS
+from podium.coordinator.domain.admission import admit
+from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.recovery import Recovery
+from podium.coordinator.supervisor.replication import HISTORY, Descriptor
+from podium.wire.errors import ErrorCode, PodiumError
+
+if TYPE_CHECKING:
+    from podium.coordinator.supervisor.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+ADOPT_SECONDS: Final = 120.0
+"""How long restoring an agent may take; most take well below a second."""
+
+STALE_NAME: Final = "stale"
+"""Directory beside the agents' where data lie that another host has newer ones of; the last of each agent."""
+
+
+class Adoptions:
+    """Takes agents over. Many calls for one agent are one adoption."""
+
+    def __init__(self, supervisor: "Supervisor") -> None:
+        self._supervisor = supervisor
+        self._running: dict[str, asyncio.Task[PodiumError | None]] = {}
+
+    async def adopt(self, agent_id: str, instance_id: str) -> Instance:
+        """The instance, here. If the caller goes away, the adoption goes on.
+
+        Raises:
+            PodiumError: `agent_in_use` while another host holds the agent, `instance_not_found` when its newest instance is
+                another or was stopped, `no_coordinator_available`, `draining`, `workspace_unavailable`.
+        """
+        supervisor = self._supervisor
+        task = self._running.get(agent_id)
+        if task is None and instance_id not in supervisor.instances:
+            task = supervisor.tasks.start(self._adopt(agent_id, instance_id), f"adopt {agent_id}", awaited=True)
+            self._running[agent_id] = task
+            task.add_done_callback(lambda _: self._running.pop(agent_id, None))
+        if task is not None and (error := await asyncio.shield(task)) is not None:
+            raise error
+        return supervisor.alive(instance_id)
+
+    async def _adopt(self, agent_id: str, instance_id: str) -> PodiumError | None:
+        try:
+            async with asyncio.timeout(ADOPT_SECONDS):
+                await self._take_over(agent_id, instance_id)
+        except PodiumError as error:
+            return error
+        except TimeoutError:
+            return PodiumError(ErrorCode.WORKSPACE_UNAVAILABLE, "restoring the agent took too long", retry_after=1.0)
+        except ReplicaUnavailableError as error:
+            _log.error("not_adopted", extra={"agent_id": agent_id, "reason": str(error)})
+            return PodiumError(ErrorCode.WORKSPACE_UNAVAILABLE, "the agent's replica can't be read", retry_after=1.0)
+        return None
+
+    async def _take_over(self, agent_id: str, instance_id: str) -> None:
+        supervisor = self._supervisor
+        admit(supervisor.room())
+        epoch = await self._lease(agent_id)
+        try:
+            if not await supervisor.replication.claim(agent_id, epoch):
+                raise PodiumError(ErrorCode.AGENT_IN_USE, "another host has claimed the agent")
+            descriptor = await self.bring(agent_id)
+            entry = supervisor.parts.catalog.instance(instance_id)
+            if entry is None and descriptor is not None and descriptor.instance.instance_id == instance_id:
+                entry = descriptor.instance
+            if entry is None:
+                raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "the agent has no such instance any more")
+            entry = msgspec.structs.replace(entry, epoch=epoch)
+            supervisor.parts.catalog.put_instance(entry)
+            if not await Recovery(supervisor).bring_back(entry):
+                raise PodiumError(ErrorCode.INTERNAL, "the agent could not be brought back", retry_after=1.0)
+        except BaseException:
+            if supervisor.of_agent(agent_id) is None:
+                await supervisor.announcer.release(agent_id)
+            raise
+        instance = supervisor.alive(instance_id)
+        await supervisor.births.announce(instance)
+        await supervisor.announcer.moved(supervisor.record_of(instance))
+        supervisor.parts.metrics.add("adoptions_total")
+        _log.info("adopted", extra={"agent_id": agent_id, "instance_id": instance_id, "epoch": epoch})
+
+    async def _lease(self, agent_id: str) -> int:
+        try:
+            epoch = await self._supervisor.announcer.acquire(agent_id)
+        except DiscoveryUnavailableError as error:
+            raise PodiumError(
+                ErrorCode.NO_COORDINATOR_AVAILABLE, "discovery does not answer", retry_after=1.0
+            ) from error
+        if epoch is None:
+            raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent is alive on another host", retry_after=1.0)
+        return epoch
+
+    async def bring(self, agent_id: str) -> Descriptor | None:
+        """Sees to it that this host has the newest data of an agent whose lease it holds: restores them when a replica is newer.
+        What the replica says of the agent; None when there is none, or ours are newer.
+
+        Raises:
+            ReplicaUnavailableError: nobody can tell, or not all of it can be read.
+        """
+        replicas = self._supervisor.parts.replicas
+        newest = await replicas.newest(agent_id) if replicas is not None else None
+        if newest is None or newest.generation.epoch < self._local_epoch(agent_id):
+            return None
+        descriptor = msgspec.json.decode(newest.manifest.descriptor, type=Descriptor)
+        if newest.generation.epoch > self._local_epoch(agent_id):
+            await self._restore(agent_id, newest, descriptor)
+        return descriptor
+
+    async def is_elsewhere(self, agent_id: str) -> bool:
+        """Whether the replica has something newer than this host. One that is away has told nobody anything newer: False."""
+        replicas = self._supervisor.parts.replicas
+        try:
+            newest = await replicas.newest(agent_id) if replicas is not None else None
+        except ReplicaUnavailableError:
+            return False
+        return newest is not None and newest.generation.epoch > self._local_epoch(agent_id)
+
+    def _local_epoch(self, agent_id: str) -> int:
+        """The newest epoch this host ran the agent under; -1 when it has nothing of it."""
+        entries = self._supervisor.parts.catalog.instances(agent_id)
+        return max((entry.epoch for entry in entries), default=-1)
+
+    async def _restore(self, agent_id: str, replica: Replica, descriptor: Descriptor) -> None:
+        supervisor = self._supervisor
+        assert supervisor.parts.replicas is not None
+        await asyncio.to_thread(self._put_aside, agent_id)
+        beside = supervisor.parts.directory / f".adopting-{agent_id}"
+        await asyncio.to_thread(remove_tree, beside, ignore_errors=True)
+        places = {kind.name: (beside / kind.path).parent for kind in KINDS} | {HISTORY: beside / "past" / "history"}
+        await supervisor.parts.replicas.restore(replica, places)
+        entry, catalog = descriptor.instance, supervisor.parts.catalog
+        with suppress(StoreConflictError):  # an earlier instance of it is in the catalog: the agent is known then
+            catalog.remove_agent(agent_id)
+        catalog.ensure_agent(agent_id, entry.tenant_id, entry.deployment, descriptor.agent_created_at)
+        target = supervisor.parts.directory / agent_id
+        await asyncio.to_thread(_move_into_place, beside, target)
+        if descriptor.workspace is not None:
+            await supervisor.parts.workspaces.adopt(agent_id, target / "past", descriptor.workspace)
+        await asyncio.to_thread(remove_tree, target / "past", ignore_errors=True)
+
+    def _put_aside(self, agent_id: str) -> None:
+        """Data of this host that another one has newer ones of: kept once, for a person to look into."""
+        directory = self._supervisor.parts.directory
+        here, aside = directory / agent_id, directory.parent / STALE_NAME / agent_id
+        if not here.exists():
+            return
+        _log.warning("stale_data_put_aside", extra={"agent_id": agent_id, "directory": str(aside)})
+        remove_tree(aside, ignore_errors=True)
+        aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        here.rename(aside)
+        for entry in self._supervisor.parts.catalog.instances(agent_id):
+            self._supervisor.parts.catalog.remove_instance(entry.instance_id)
+
+
+def _move_into_place(beside: Path, target: Path) -> None:
+    if target.exists():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside.chmod(0o755)
+    beside.rename(target)
