@@ -12,7 +12,7 @@ import pytest
 from yarl import URL
 
 from podium.base.discovery import AgentRecord
-from podium.gateway.adapters import creator
+from podium.gateway.adapters import creator, once
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.limits import CREATE_TIMEOUT_SECONDS
 from podium.wire.status import InstanceStatus
@@ -182,7 +182,7 @@ async def test_an_instance_that_is_not_ready_in_time_is_found_again_by_its_key(
 ) -> None:
     assert CREATE_TIMEOUT_SECONDS == 60.0
     monkeypatch.setattr(creator, "CREATE_TIMEOUT_SECONDS", 0.3)
-    monkeypatch.setattr(creator, "CLAIM_HOLD_SECONDS", 0.1)
+    monkeypatch.setattr(once, "CLAIM_HOLD_SECONDS", 0.1)
     await upload(house)
     house.stub.create_gate.clear()
     call: Any = {"json": {"deployment_id": "echo"}, "headers": {"Idempotency-Key": "k"}}
