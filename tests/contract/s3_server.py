@@ -142,13 +142,20 @@ def s3_settings(
     server: S3Server, prefix: str = "", secret: str = SECRET_KEY, limits: Mapping[str, float] | None = None
 ) -> S3Settings:
     """How the platform's object store reaches the server, with `limits` of `S3Limits` instead of the usual."""
+    made = settings_at(f"{server.endpoint} {server.bucket} {prefix}")
+    secrets = {"secret_access_key": Secret(secret), "limits": msgspec.convert(limits or {}, S3Limits)}
+    return msgspec.structs.replace(made, **secrets)
+
+
+def settings_at(where: str) -> S3Settings:
+    """How a server is reached, from `endpoint bucket prefix`: what one process of a test tells another."""
+    endpoint, bucket, prefix = where.split(" ")
     return S3Settings(
-        bucket=server.bucket,
+        bucket=bucket,
         prefix=prefix,
-        endpoint=server.endpoint,
+        endpoint=endpoint,
         access_key_id=Secret(ACCESS_KEY),
-        secret_access_key=Secret(secret),
-        limits=msgspec.convert(limits or {}, S3Limits),
+        secret_access_key=Secret(SECRET_KEY),
     )
 
 

@@ -43,6 +43,12 @@ CREATE_PAUSE_S: Final = 0.2
 """How often a conditional put is tried, and the pause, in seconds, before the second try; it doubles. The client library
 repeats only what can't have been done; whether a put whose answer was lost was done is seen by its mark."""
 
+READING_S: Final = 6 * 3600.0
+"""Longest a whole object may take to be read, in seconds; one that stands still is given up long before."""
+
+CLOSE_S: Final = 5.0
+"""How long, in seconds, closing waits for steps that nobody waits for any more."""
+
 _PAGE: Final = 1000
 _OURS: Final = "podium-"
 """What names of metadata begin with in S3, where some names (`content-type`) mean something."""
@@ -56,10 +62,11 @@ _T = TypeVar("_T")
 
 
 class _Clients(NamedTuple):
-    """One for requests that carry no object, one for those that do and may take long."""
+    """For requests that carry no object, for reading one, and for those that carry at most a part of one."""
 
     asking: S3Store
-    carrying: S3Store
+    reading: S3Store
+    writing: S3Store
 
 
 class S3Objects:
@@ -72,7 +79,13 @@ class S3Objects:
         self._limits = settings.limits
         self._clock = clock
         self._spool = spool
-        self._clients: _Clients | None = _Clients(connect(settings, self._limits.request_s), connect(settings, None))
+        self._steps: dict[asyncio.Future[Any], object] = {}
+        limits = settings.limits
+        self._clients: _Clients | None = _Clients(
+            asking=connect(settings, limits.request_s),
+            reading=connect(settings, READING_S, limits.stall_s / 2),  # so that time is left to take it up again
+            writing=connect(settings, limits.transfer_s(PART_BYTES)),
+        )
 
     def __repr__(self) -> str:
         return f"S3Objects(bucket={self._settings.bucket!r}, prefix={self._settings.prefix!r})"
@@ -112,7 +125,7 @@ class S3Objects:
         """
         check_key(key)
         async with self._limited(self._limits.operation_s, key):
-            found = await obstore.get_async(self._use().carrying, key)
+            found = await obstore.get_async(self._use().reading, key)
         wanted = _attributes(found.attributes).get(_SUM)
         left, digest = found.meta["size"], hashlib.sha256()
         stream = aiter(found.stream(min_chunk_size=CHUNK_BYTES // 2))
@@ -154,6 +167,8 @@ class S3Objects:
     async def close(self) -> None:
         """See `ObjectStore.close`. Connections are closed with the clients that hold them."""
         self._clients = None
+        if self._steps:
+            await asyncio.wait(set(self._steps), timeout=CLOSE_S)
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -175,7 +190,7 @@ class S3Objects:
     async def _put_parts(self, key: str, data: AsyncIterable[bytes], metadata: dict[str, str]) -> int:
         """A multipart upload. Unless it is completed there is no object."""
         writer = obstore.open_writer_async(
-            self._use().carrying,
+            self._use().writing,
             key,
             attributes=_sent(metadata, None, None),
             buffer_size=PART_BYTES,
@@ -187,58 +202,51 @@ class S3Objects:
                 part = piece[start : start + PART_BYTES]
                 # A write waits for parts before it, so its limit is theirs.
                 async with self._limited(self._limits.transfer_s(PARTS_AT_ONCE * PART_BYTES), None):
-                    await writer.write(part)
+                    await self._uncut(writer.write(part), writer)
             size += len(piece)
         async with self._limited(self._limits.transfer_s((PARTS_AT_ONCE + 1) * PART_BYTES), None):
-            await writer.close()
+            await self._uncut(writer.close(), writer)
         return size
 
     async def _put_body(self, key: str, body: Any, sha256: str, metadata: dict[str, str], *, create: bool) -> None:
         """Puts a buffer in one request; what was sent is repeated only where that is safe."""
         mark = secrets.token_hex(16)
         seconds = self._limits.transfer_s(len(body))
+        client = self._use().writing if len(body) <= PART_BYTES else connect(self._settings, seconds)
         attributes = _sent(metadata, mark, sha256)
 
         async def send(mode: Any) -> None:
             async with self._limited(seconds, None, AlreadyExistsError):
-                await obstore.put_async(
-                    self._use().carrying, key, body, attributes=attributes, mode=mode, use_multipart=False
-                )
+                await obstore.put_async(client, key, body, attributes=attributes, mode=mode, use_multipart=False)
 
         if create:
-            await self._create(key, mark, lambda: send("create"))
+            await self._create(key, mark, seconds, lambda: send("create"))
         else:
             await send("overwrite")
 
-    async def _create(self, key: str, mark: str, send: Callable[[], Awaitable[None]]) -> None:
-        """Sends until it is known whether this put made the object.
+    async def _create(self, key: str, mark: str, seconds: float, send: Callable[[], Awaitable[None]]) -> None:
+        """Sends until it is known whether this put made the object; no try begins later than `seconds` after the first.
 
         Raises:
             ObjectExistsError: another one did.
             ObjectStoreUnavailableError: it is not known.
         """
-        pause = CREATE_PAUSE_S
-        for attempt in range(1, CREATE_ATTEMPTS + 1):
-            failure: ObjectStoreUnavailableError | None = None
+        end = asyncio.get_running_loop().time() + seconds
+        for attempt in range(CREATE_ATTEMPTS):
             try:
-                await send()
+                return await send()
             except AlreadyExistsError:
-                pass  # by another put; or by this one, whose first answer was lost
-            except ObjectStoreUnavailableError as error:
-                if not may_pass(error) or attempt == CREATE_ATTEMPTS:
-                    raise
-                failure = error
-            else:
-                return
-            if failure is None:
                 found = await self._marked_by(key)
-                if found == mark:
-                    return
+                if found == mark:  # the answer to an earlier try was lost
+                    return None
                 if found is not None:
-                    raise ObjectExistsError(key)
+                    raise ObjectExistsError(key) from None
                 # Nothing there: another write or a removal was under way, and S3 asks to try again.
-            await asyncio.sleep(pause)
-            pause *= 2
+            except ObjectStoreUnavailableError as error:
+                over = asyncio.get_running_loop().time() >= end
+                if over or attempt == CREATE_ATTEMPTS - 1 or not may_pass(error):
+                    raise
+            await asyncio.sleep(CREATE_PAUSE_S * 2**attempt)
         raise ObjectStoreUnavailableError(f"the bucket {self._settings.bucket}: the object {key} is being changed")
 
     async def _marked_by(self, key: str) -> str | None:
@@ -265,7 +273,7 @@ class S3Objects:
         """The next of a stream within `seconds`; None at its end."""
         async with self._limited(seconds, key):
             try:
-                return await anext(stream)
+                return await self._uncut(anext(stream), stream)
             except StopAsyncIteration:
                 return None
 
@@ -282,6 +290,16 @@ class S3Objects:
             raise
         except (BaseError, OSError) as error:  # a time limit is an OSError, and so is what is missing
             raise explained(error, self._settings.bucket, key, seconds) from None
+
+    async def _uncut(self, work: Awaitable[_T], held: object) -> _T:
+        """Waits for a step of a stream or a writer of the client library, and lets it come to its end though the wait is
+        cancelled or over: what is dropped in the middle of a step from outside the library's own threads panics. The
+        client's limits end every step; `held` is what it works on, and must live until then.
+        """
+        assert isinstance(work, asyncio.Future)
+        self._steps[work] = held
+        work.add_done_callback(lambda done: self._steps.pop(done, None))
+        return await asyncio.shield(work)
 
     def _use(self) -> _Clients:
         if self._clients is None:

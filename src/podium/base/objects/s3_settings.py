@@ -1,15 +1,15 @@
 """Where the bucket is, who we are to it, and how long is waited for it."""
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from obstore.store import S3Store
 
 from podium.base.config import Secret
 
-WHOLE_TRANSFER: Final = timedelta(hours=6)
-"""The client library's own limit of a request that carries an object. Ours, by the size or the pace, ends it long before."""
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 
 class S3Limits(msgspec.Struct, frozen=True):
@@ -18,7 +18,7 @@ class S3Limits(msgspec.Struct, frozen=True):
     `connect_s` to connect; `request_s` one request that carries no object; `operation_s` one with its repetitions;
     `check_s` to see whether the store can be used; `stall_s` the next piece of an object being read. What carries an object
     may take `operation_s` and the time its bytes need at `slowest_bytes_s` a second. `retries`: repetitions of what is
-    safe to repeat, none of which begins later than `retry_s` after the first try.
+    safe to repeat, twice as many of what carries an object; none begins later than `retry_s` after the first try.
     """
 
     connect_s: float = 3.0
@@ -52,8 +52,9 @@ class S3Settings(msgspec.Struct, frozen=True):
     limits: S3Limits = S3Limits()
 
 
-def connect(settings: S3Settings, request_s: float | None) -> S3Store:
-    """A client whose single requests may take `request_s` seconds. Connects when it is first used."""
+def connect(settings: S3Settings, request_s: float, read_s: float | None = None) -> S3Store:
+    """A client whose single requests may take `request_s` seconds, and, with `read_s`, may bring nothing for that long.
+    Connects when it is first used."""
     limits = settings.limits
     config: dict[str, Any] = {"region": settings.region, "conditional_put": "etag"}
     if settings.endpoint is not None:
@@ -62,17 +63,20 @@ def connect(settings: S3Settings, request_s: float | None) -> S3Store:
         value: Secret | None = getattr(settings, name)
         if value is not None:
             config[name] = value.reveal()
+    options: ClientConfig = {
+        "allow_http": settings.endpoint is not None and settings.endpoint.startswith("http:"),
+        "connect_timeout": timedelta(seconds=limits.connect_s),
+        "timeout": timedelta(seconds=request_s),
+    }
+    if read_s is not None:
+        options["read_timeout"] = timedelta(seconds=read_s)
     return S3Store(
         settings.bucket,
         prefix=settings.prefix or None,
         **config,
-        client_options={
-            "allow_http": settings.endpoint is not None and settings.endpoint.startswith("http:"),
-            "connect_timeout": timedelta(seconds=limits.connect_s),
-            "timeout": WHOLE_TRANSFER if request_s is None else timedelta(seconds=request_s),
-        },
+        client_options=options,
         retry_config={
-            "max_retries": limits.retries,
+            "max_retries": limits.retries if request_s <= limits.request_s else 2 * limits.retries,
             "retry_timeout": timedelta(seconds=limits.retry_s),
             "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=3), "base": 2},
         },
