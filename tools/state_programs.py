@@ -24,9 +24,29 @@ FILES = {"scalars.jsonl": 11, "lists.jsonl": 22, "tables.jsonl": 33, "sets.jsonl
 PROGRAMS = 40
 STEPS = 25
 
-KEYS = ["a", "b", "c", "a/b", "m~n", "", "ключ", "~1"]
-SCALARS: list[Any] = [None, True, False, 0, 1, -7, 2**53 - 1, 1.5, -2.25, "", "text", "ünï", "日本", "a/b"]
+KEYS = ["a", "b", "c", "a/b", "m~n", "", "ключ", "~1", "😀"]
+SCALARS: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -7,
+    2**53 - 1,
+    1.5,
+    -2.25,
+    1.5e-6,
+    2.5e-9,
+    "",
+    "text",
+    "ünï",
+    "日本",
+    "a/b",
+    '"\n\x01',
+]
 WORDS = ["ant", "bee", "cat", "dog", "Ünï", "emu"]
+ELEMENTS: list[Any] = [*WORDS, "\uff5e", "😀", None, 10, 9, 2.5, -1]
+"""Of sets. The two strings that are no words are in another order by UTF-16 units than by code points."""
 BEFORE: dict[str, Any] = {"number": 0, "text": "", "items": [], "table": {}, "tags": []}
 
 Step = dict[str, Any]
@@ -39,7 +59,7 @@ class ProgramState(DeltaState):
     text: str = ""
     items: list[Any] = []
     table: dict[str, Any] = {}
-    tags: set[str] = set()
+    tags: set[Any] = set()
 
 
 def perform(state: ProgramState, step: Step) -> None:
@@ -59,22 +79,22 @@ def run(before: dict[str, Any], batches: list[list[Step]]) -> tuple[list[list[An
     return ops, state.to_dict()
 
 
+def drawn(lots: random.Random, about: str, name: str) -> dict[str, Any]:
+    """A program, with its operations and the state after it. `about` is the name of a file without its ending."""
+    batches = _program(lots, about)
+    ops, after = run(BEFORE, batches)
+    return {"name": name, "before": BEFORE, "steps": batches, "ops": ops, "after": after}
+
+
 def rendered() -> dict[Path, str]:
     """Path → text of every file as it should be."""
     texts = {}
     for name, seed in FILES.items():
         lots = random.Random(seed)
         lines = []
+        about = name.removesuffix(".jsonl")
         for number in range(PROGRAMS):
-            batches = _program(lots, name.removesuffix(".jsonl"))
-            ops, after = run(BEFORE, batches)
-            program = {
-                "name": f"{name.removesuffix('.jsonl')}-{number}",
-                "before": BEFORE,
-                "steps": batches,
-                "ops": ops,
-                "after": after,
-            }
+            program = drawn(lots, about, f"{about}-{number}")
             lines.append(json.dumps(program, ensure_ascii=False, separators=(",", ":")))
         texts[DIRECTORY / name] = "\n".join(lines) + "\n"
     return texts
@@ -180,9 +200,10 @@ def _scalar_step(lots: random.Random) -> Step:
 
 def _set_step(lots: random.Random) -> Step:
     if lots.random() < 0.1:
-        return {"do": "set", "at": [], "key": "tags", "value": sorted(set(lots.choices(WORDS, k=3)))}
+        value = [element for element in ELEMENTS if lots.random() < 0.25]
+        return {"do": "set", "at": [], "key": "tags", "value": value}
     do = lots.choice(["add", "add", "add", "discard", "clear"])
-    return {"do": do, "at": ["tags"]} if do == "clear" else {"do": do, "at": ["tags"], "value": lots.choice(WORDS)}
+    return {"do": do, "at": ["tags"]} if do == "clear" else {"do": do, "at": ["tags"], "value": lots.choice(ELEMENTS)}
 
 
 def _list_step(lots: random.Random, state: ProgramState, path: list[Any]) -> Step:

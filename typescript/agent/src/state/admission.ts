@@ -31,12 +31,67 @@ export function jsonOf(value: unknown): Json {
   return node === undefined ? (value as Scalar) : node.snapshot();
 }
 
+/**
+ * What to store for `value`, which will stand at `key` of `holder` where `old` was, and its JSON. A message calls the place `at`.
+ *
+ * @throws StateError as `Admission.take`.
+ */
+export function admit(
+  holder: Node,
+  value: unknown,
+  key: Key,
+  shape: Shape | null,
+  old: unknown,
+  at?: string,
+): readonly [unknown, Json] {
+  const flat = shape === null && nodeOf(old) === undefined ? admitFlat(holder, value, key) : null;
+  if (flat !== null) return flat;
+  const admission = new Admission(holder, [old]);
+  const taken = admission.take(value, key, shape, at);
+  return [taken, admission.finish([taken])[0] as Json];
+}
+
+/** What an `Admission` does, without its bookkeeping, for a container of simple scalars: the record an agent appends most. */
+function admitFlat(holder: Node, value: unknown, key: Key): readonly [unknown, Json] | null {
+  const kind = kindOf(value);
+  if ((kind !== "array" && kind !== "record") || nodeOf(value) !== undefined) return null;
+  const journal = journalOf(holder);
+  if (journal?.madeFrom(value as object) !== undefined) return null;
+  const copy = flatCopy(value as object, kind);
+  if (copy === null || tooLarge(copy)) return null;
+  const node = made(kind, null, holder, key);
+  if (Array.isArray(copy)) for (const item of copy) node.put("", item);
+  else for (const name in copy) node.put(name, copy[name]);
+  journal?.rememberSource(value as object, node);
+  return [node.face, copy];
+}
+
+/** A copy of a container that holds nothing but simple scalars; null of another. */
+function flatCopy(value: object, kind: "array" | "record"): Scalar[] | Record<string, Scalar> | null {
+  if (kind === "array") return Array.from(value as unknown[]).every(isSimple) ? Array.from(value as Scalar[], stored) : null;
+  const copy: Record<string, Scalar> = {};
+  for (const name of Reflect.ownKeys(value)) {
+    if (typeof name !== "string" || name === "__proto__" || !name.isWellFormed()) return null;
+    const item = (value as Record<string, unknown>)[name];
+    if (!isSimple(item) || !Object.prototype.propertyIsEnumerable.call(value, name)) return null;
+    copy[name] = stored(item);
+  }
+  return copy;
+}
+
+function made(kind: Kind, inner: Shape | null, parent: Node, key: Key): Node {
+  const node = (makers.get(kind) as Maker)(inner);
+  node.parent = parent;
+  node.key = typeof key === "string" ? segment(key) : key;
+  return node;
+}
+
 /** One change that brings values into the tree below `holder`; `freed` are the values that leave. `take` each, then `finish`. */
 export class Admission {
   readonly #holder: Node;
   readonly #journal: Journal | null;
   readonly #base: string;
-  readonly #freed: (readonly [Node, Node | null])[] = [];
+  readonly #freed: Node[] = [];
   readonly #seen = new Map<object, string>();
   readonly #open = new Set<object>();
   readonly #moves: (readonly [Node, Node, Key, Shape | null])[] = [];
@@ -48,8 +103,8 @@ export class Admission {
     this.#base = pathOf(holder);
     for (const value of freed) {
       const node = nodeOf(value);
-      if (node === undefined) continue;
-      this.#freed.push([node, node.parent]);
+      if (node?.parent !== holder) continue;
+      this.#freed.push(node);
       node.parent = null;
     }
   }
@@ -92,7 +147,7 @@ export class Admission {
   }
 
   #undo(): void {
-    for (const [node, parent] of this.#freed) node.parent = parent;
+    for (const node of this.#freed) node.parent = this.#holder;
   }
 
   #value(value: unknown, place: Place, depth: number): unknown {
@@ -141,9 +196,7 @@ export class Admission {
   #made(kind: Kind, value: object, place: Place, depth: number): object {
     const { path, parent, key, shape } = place;
     const inner = shape?.inner ?? null;
-    const node = (makers.get(kind) as Maker)(inner);
-    node.parent = parent;
-    node.key = typeof key === "string" ? segment(key) : key;
+    const node = made(kind, inner, parent, key);
     this.#sources.push([value, node]);
     for (const [name, item] of contents(kind, value)) {
       if (typeof name !== "number") checkedKey(name, () => path);

@@ -1,6 +1,6 @@
 /** An array of the state. */
 
-import { Admission, jsonOf, register } from "./admission.ts";
+import { Admission, admit, jsonOf, register } from "./admission.ts";
 import { StateValueError } from "./errors.ts";
 import type { Json } from "./json.ts";
 import { type Change, leave, Node, nodeOf, note, noteRemoved, noteShortest, noteWhole, pathOf, segment, show } from "./node.ts";
@@ -69,20 +69,18 @@ export class ArrayNode extends Node implements ProxyHandler<unknown[]> {
   /** Takes the element at `index` out: `remove …/index`. */
   extract(index: number): unknown {
     const [value] = native.splice.call(this.elements, index, 1);
-    leave(value);
+    leave(value, this);
     noteRemoved(this, `/${index}`);
     return value;
   }
 
-  #admitted(value: unknown, index: number, at: string, old: unknown): [unknown, Json] {
+  #admitted(value: unknown, index: number, at: string, old: unknown): readonly [unknown, Json] {
     if (this.inner === null && isSimple(value)) {
-      leave(old);
+      leave(old, this);
       const scalar = stored(value);
       return [scalar, scalar];
     }
-    const admission = new Admission(this, [old]);
-    const taken = admission.take(value, index, this.inner, at);
-    return [taken, admission.finish([taken])[0] as Json];
+    return admit(this, value, index, this.inner, old, at);
   }
 
   // ── many elements ─────────────────────────────────────────────────────────────────────────────────────────────

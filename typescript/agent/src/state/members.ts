@@ -1,6 +1,6 @@
 /** What plain objects, Maps and objects of state classes have in common: named members. */
 
-import { Admission, jsonOf } from "./admission.ts";
+import { Admission, admit, jsonOf } from "./admission.ts";
 import type { Json } from "./json.ts";
 import { type Change, leave, Node, note, noteRemoved, noteShortest, noteWhole, pathOf, segment } from "./node.ts";
 import { checkedKey, isSimple, stored } from "./scalars.ts";
@@ -30,14 +30,12 @@ export abstract class Members extends Node {
     const op = had ? "replace" : "add";
     if (shape === null && isSimple(value)) {
       const scalar = stored(value);
-      leave(old);
+      leave(old, this);
       this.put(name, scalar);
       note(this, op, segment(name), scalar);
       return;
     }
-    const admission = new Admission(this, had ? [old] : []);
-    const taken = admission.take(value, name, shape);
-    const [json] = admission.finish([taken]) as [Json];
+    const [taken, json] = admit(this, value, name, shape, old);
     this.put(name, taken);
     note(this, op, segment(name), json);
   }
@@ -45,7 +43,7 @@ export abstract class Members extends Node {
   /** Takes the member `name` out: `remove`. False when there is none. */
   remove(name: string): boolean {
     if (!this.holds(name)) return false;
-    leave(this.read(name));
+    leave(this.read(name), this);
     this.drop(name);
     noteRemoved(this, segment(name));
     return true;
@@ -75,7 +73,7 @@ export abstract class Members extends Node {
   clear(): void {
     if (this.size === 0) return;
     for (const [name, value] of [...this.pairs()]) {
-      leave(value);
+      leave(value, this);
       this.drop(name);
     }
     noteWhole(this);

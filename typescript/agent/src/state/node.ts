@@ -112,10 +112,10 @@ export function attached(node: Node): boolean {
   return journalOf(node) !== null;
 }
 
-/** `value` is no longer part of what it was in. */
-export function leave(value: unknown): void {
+/** `value` is no longer part of `holder`. It may have been put elsewhere while that was not part of the state. */
+export function leave(value: unknown, holder: Node): void {
   const node = nodeOf(value);
-  if (node !== undefined) node.parent = null;
+  if (node?.parent === holder) node.parent = null;
 }
 
 /** Records one change at `at` below `node`. */

@@ -119,7 +119,7 @@ export class ObjectNode extends Members implements ProxyHandler<Target> {
     const taken = pairs.map(([name, value]) => [name, admission.take(value, name, this.shapeAt(name))] as const);
     admission.commit();
     for (const [name, value] of taken) {
-      leave(this.read(name));
+      leave(this.read(name), this);
       this.put(name, value);
     }
     return [...this.pairs()].map(([name]) => name).filter((name) => !Object.hasOwn(data, name));
