@@ -19,6 +19,7 @@ from podium.coordinator.adapters.processes.environment import agent_environment,
 from podium.coordinator.adapters.processes.facts import HostFacts, package_roots, probe_isolation
 from podium.coordinator.adapters.processes.levels import STEPS, IsolationUnavailableError, Plan, choose
 from podium.coordinator.adapters.processes.linked import Bounds, LinkedProcess
+from podium.coordinator.adapters.processes.runner import make_runner
 from podium.coordinator.adapters.processes.runtimes import (
     agent_command,
     homes,
@@ -68,6 +69,7 @@ class LocalProcessHost:
         self._cgroups = open_cgroups(settings.mark) if self._wants_cgroups() else None
         self._templates: dict[str, asyncio.Task[TemplateProcess | _TemplateFailure]] = {}
         self._unforkable: set[str] = set()
+        self._runners: dict[Path, Path] = {}
         self._forks = asyncio.Semaphore(settings.starts_in_flight)
         self._tasks = TaskOwner("processes")
         self._template_count = 0
@@ -157,6 +159,10 @@ class LocalProcessHost:
 
     async def _make_template(self, deployment: PreparedDeployment) -> "TemplateProcess | _TemplateFailure":
         name = deployment.deployment.deployment_id
+        if is_bun(deployment) and deployment.interpreter not in self._runners:
+            self._runners[deployment.interpreter] = await asyncio.to_thread(
+                make_runner, deployment.interpreter, self._sdk.parent
+            )
         while True:
             process = TemplateProcess(
                 template_command(deployment, self._sdk),
@@ -197,6 +203,9 @@ class LocalProcessHost:
             and deployment.deployment.deployment_id not in self._unforkable
         )
 
+    def _runner(self, deployment: PreparedDeployment) -> Path | None:
+        return self._runners[deployment.interpreter] if is_bun(deployment) else None
+
     def _launch(self, deployment: PreparedDeployment) -> Launch:
         plan = self._plan
         preloads = self._preloads(deployment)
@@ -213,7 +222,9 @@ class LocalProcessHost:
             warm=preloads,
             preload=deployment.manifest.entry if preloads and plan.identity != "setuid" else None,
             directory=str(deployment.directory.resolve()),
-            visible=[str(path) for path in (*self._needed(), *homes(deployment))] if plan.identity else [],
+            visible=[str(path) for path in (*self._needed(), *homes(deployment, self._runner(deployment)))]
+            if plan.identity
+            else [],
         )
 
     def _needed(self) -> list[Path]:
@@ -257,7 +268,7 @@ class LocalProcessHost:
     def _setup(self, spec: ProcessSpec, uid: int | None) -> Setup:
         deployment = spec.deployment
         directory, entry = str(deployment.directory.resolve()), deployment.manifest.entry
-        command = None if self._preloads(deployment) else agent_command(deployment, self._sdk)
+        command = None if self._preloads(deployment) else agent_command(deployment, self._sdk, self._runner(deployment))
         memory = memory_limit(deployment, spec.limits.memory)
         return Setup(
             environment=agent_environment(spec, self._settings.mark),

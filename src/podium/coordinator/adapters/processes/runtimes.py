@@ -12,9 +12,6 @@ from podium.coordinator.domain.ports import PreparedDeployment
 BUN_FLAGS: Final = ("--no-install", "--no-env-file", "--config=/dev/null")
 """Bun would install missing packages by itself, and take `.env` and `bunfig.toml` from where it is started: the workspace."""
 
-RUNNER: Final = Path("src") / "run.ts"
-"""The SDK's program that runs an entry: `run.ts run DIRECTORY ENTRY`."""
-
 BUN_ENVIRONMENT: Final = {
     # Reserved at start and counted as used by the limit of memory: a gigabyte and four. Without the first, code is not compiled.
     "BUN_JSC_jitMemoryReservationSize": str(64 * 2**20),
@@ -46,22 +43,22 @@ def template_command(deployment: PreparedDeployment, sdk: Path) -> list[str]:
     return [str(python), "-I", "-B", *(["-S"] if own else []), str(script)]
 
 
-def agent_command(deployment: PreparedDeployment, sdk: Path) -> list[str]:
-    """The program of a plain start."""
-    if is_bun(deployment):
-        start = [str(deployment.interpreter.resolve()), *BUN_FLAGS, str(sdk_directory() / RUNNER)]
+def agent_command(deployment: PreparedDeployment, sdk: Path, runner: Path | None) -> list[str]:
+    """The program of a plain start. `runner`: see `make_runner`; None: the deployment does not run on Bun."""
+    if runner is not None:
+        start = [str(deployment.interpreter.resolve()), *BUN_FLAGS, str(runner)]
     else:
         start = template_command(deployment, sdk)
     return [*start, "run", str(deployment.directory.resolve()), deployment.manifest.entry]
 
 
-def homes(deployment: PreparedDeployment) -> list[Path]:
-    """Where a deployment and what runs it lie."""
+def homes(deployment: PreparedDeployment, runner: Path | None) -> list[Path]:
+    """Where a deployment and what runs it lie. `runner`: as in `agent_command`."""
     directory = deployment.directory.resolve()
-    if not is_bun(deployment):
+    if runner is None:
         return [directory, deployment.interpreter.parent.parent.resolve()]
     modules = directory.parent / "node_modules"
-    found = [directory, deployment.interpreter.resolve().parent, sdk_directory()]
+    found = [directory, deployment.interpreter.resolve().parent, sdk_directory(), runner.parent]
     return [*found, modules] if modules.is_dir() else found
 
 
