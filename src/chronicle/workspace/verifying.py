@@ -1,15 +1,20 @@
 """`chronicle fsck`: contents, history, what each says of the other, and the tree."""
 
 import os
+import re
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from blake3 import blake3
 
+from chronicle import reaching
 from chronicle.layout import Layout, Settings
 from chronicle.model.errors import DamagedError, StorageError
 from chronicle.model.findings import Finding
+from chronicle.model.paths import BESIDE, name_of
 from chronicle.recording.comparing import Comparison
 from chronicle.recording.excluding import Excluded
 from chronicle.recording.notes import WroteNote
@@ -18,7 +23,11 @@ from chronicle.store.history.check import check as check_history
 from chronicle.store.history.check import check_directory as check_history_directory
 from chronicle.store.pool import Pool
 from chronicle.store.pool.check import check as check_pool
+from chronicle.workspace import applying
 from chronicle.workspace.marks import Lock, mark_in_use, read_mount, was_clean
+
+_UNFINISHED: Final = re.compile(re.escape(BESIDE) + rb"[0-9a-f]{16}")
+"""The names that `chronicle.reaching.beside` gives; others that begin so are somebody's."""
 
 
 def verify(layout: Layout, settings: Settings, history: History, pool: Pool) -> Iterator[Finding]:
@@ -32,6 +41,7 @@ def verify(layout: Layout, settings: Settings, history: History, pool: Pool) -> 
     if lock is None:
         return
     try:
+        yield from _unfinished(layout)
         yield from _tree(layout, settings, history)
     finally:
         lock.release()
@@ -86,6 +96,24 @@ def _leftovers(layout: Layout) -> Iterator[Finding]:
         yield Finding("mount-note", str(layout.mount_file), "says it is mounted, and nobody keeps it so", "leftover")
 
 
+def _unfinished(layout: Layout) -> Iterator[Finding]:
+    """Kind `unfinished-file`: what a restore or import that was killed wrote beside the file it was to become. Nobody writes now."""
+    for path in applying.paths_below(layout.tree, b""):
+        if _is_unfinished(layout, path):
+            yield Finding(
+                "unfinished-file", os.fsdecode(path), "left by a restore or import that was killed", "leftover"
+            )
+
+
+def _is_unfinished(layout: Layout, path: bytes) -> bool:
+    if not _UNFINISHED.fullmatch(name_of(path)):
+        return False
+    try:
+        return not stat.S_ISDIR(reaching.look(layout.tree, path).st_mode)
+    except OSError:
+        return False
+
+
 def _tree(layout: Layout, settings: Settings, history: History) -> Iterator[Finding]:
     """Kind `tree-differs`: the last writer ended in order, and yet the tree is not what head says.
 
@@ -107,7 +135,7 @@ def _tree(layout: Layout, settings: Settings, history: History) -> Iterator[Find
 def _same_bytes(layout: Layout, history: History, path: bytes) -> bool:
     known = history.lookup(path)
     try:
-        with open(os.path.join(os.fsencode(layout.tree), path), "rb") as file:
+        with open(reaching.open_file(layout.tree, path), "rb") as file:
             digest = blake3(max_threads=1)
             while piece := file.read(1 << 20):
                 digest.update(piece)
@@ -128,6 +156,8 @@ def repair(layout: Layout, settings: Settings, pool: Pool, findings: Iterable[Fi
                 pool.register(settings.workspace_id, layout.root)
             case "temporary-file" if (layout.root / finding.where).is_file():
                 (layout.root / finding.where).unlink()
+            case "unfinished-file" if _remove_unfinished(layout, os.fsencode(finding.where)):
+                pass
             case "mount-note" if read_mount(layout) is None:
                 layout.mount_file.unlink(missing_ok=True)
             case "tree-differs":
@@ -136,3 +166,20 @@ def repair(layout: Layout, settings: Settings, pool: Pool, findings: Iterable[Fi
                 continue
         mended.append(finding)
     return mended
+
+
+def _remove_unfinished(layout: Layout, path: bytes) -> bool:
+    """Not while anybody writes the workspace: it may be theirs, and be finished yet."""
+    lock = None if read_mount(layout) is not None else Lock.try_take(layout)
+    if lock is None:
+        return False
+    try:
+        if not _is_unfinished(layout, path):
+            return False
+        with reaching.place(layout.tree, path) as (here, name):
+            os.unlink(name, dir_fd=here)
+    except OSError:
+        return False
+    finally:
+        lock.release()
+    return True

@@ -42,18 +42,18 @@ def _open(directory: Path, segments: list[Segment], opened: contextlib.ExitStack
     try:
         name = files.current(directory)
     except ChronicleError as error:
-        yield Finding("no_head", str(directory / files.HEAD), str(error), "loss")
+        yield Finding("no-head", str(directory / files.HEAD), str(error), "loss")
         return
     cut = FOREVER
     while name:
         file = directory / name
         if not file.exists():
-            yield Finding("missing_segment", name, "a database that the history goes on from is not there", "loss")
+            yield Finding("missing-segment", name, "a database that the history goes on from is not there", "loss")
             return
         try:
             connection = schema.open_sealed(file) if segments else schema.open_reader(file)
         except (ChronicleError, sqlite3.DatabaseError) as error:
-            yield Finding("damaged_database", name, str(error))
+            yield Finding("damaged-database", name, str(error))
             return
         opened.callback(connection.close)
         try:
@@ -84,7 +84,7 @@ def _leftovers(directory: Path, segments: list[Segment]) -> Iterator[Finding]:
     named = {segment.file.name for segment in segments}
     for name in sorted(os.listdir(directory)):
         if name.startswith("segment-") and name.endswith(".db") and name not in named:
-            yield Finding("leftover_segment", name, "nothing goes on from this database", "leftover")
+            yield Finding("leftover-segment", name, "nothing goes on from this database", "leftover")
 
 
 def _pages(segment: Segment) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ def _pages(segment: Segment) -> Iterator[Finding]:
         lines = [str(error)]
     for line in lines:
         if line != "ok":
-            yield Finding("damaged_database", segment.file.name, str(line))
+            yield Finding("damaged-database", segment.file.name, str(line))
 
 
 def _rows(segments: list[Segment]) -> Iterator[Finding]:
@@ -108,7 +108,7 @@ def _rows(segments: list[Segment]) -> Iterator[Finding]:
             yield from _misplaced(segment)
             if segment.cut != FOREVER and (newest := _newest(segment)) < segment.cut:
                 yield Finding(
-                    "cut_beyond_base", segment.file.name, f"its newest iteration is {newest}, not {segment.cut}", "loss"
+                    "cut-beyond-base", segment.file.name, f"its newest iteration is {newest}, not {segment.cut}", "loss"
                 )
             yield from _replayed(segment, replay)
         finally:
@@ -119,7 +119,7 @@ def _misplaced(segment: Segment) -> Iterator[Finding]:
     for table in ("iteration", "slot"):
         for row in segment.rows(f"SELECT DISTINCT n FROM {table} WHERE n<=?", (segment.low,)):
             yield Finding(
-                "misplaced_row", segment.file.name, f"{table} {row[0]} belongs to the segment below {segment.low}"
+                "misplaced-row", segment.file.name, f"{table} {row[0]} belongs to the segment below {segment.low}"
             )
 
 
@@ -148,4 +148,4 @@ def _checkpoints(segments: list[Segment]) -> Iterator[Finding]:
     for segment in segments:
         head = _newest(segment)
         for (n,) in segment.rows("SELECT n FROM checkpoint WHERE n>? OR n<0", (head,)):
-            yield Finding("checkpoint_beyond_head", segment.file.name, f"a checkpoint names {n}; the newest is {head}")
+            yield Finding("checkpoint-beyond-head", segment.file.name, f"a checkpoint names {n}; the newest is {head}")

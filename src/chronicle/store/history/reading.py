@@ -2,6 +2,8 @@
 
 import heapq
 from collections.abc import Iterator
+from itertools import islice
+from typing import Final
 
 import msgspec
 
@@ -11,6 +13,12 @@ from chronicle.store.history.schema import KINDS, ROOT
 from chronicle.store.history.segments import FOREVER, ITERATION_COLUMNS, Chain, Row, root_version
 
 CHECKPOINT_COLUMNS = "n, at_ms, label, turn_id"
+
+_LATER_PAGE: Final = 500
+"""Versions of so many nodes keep a lock for about a millisecond."""
+
+_FIRST_PAGE: Final = 100
+"""Entries whose versions are asked for together at first: most directories have fewer, and who wants a few gets no more."""
 
 _REGULAR = 0o100000
 _TYPE = 0o170000
@@ -72,8 +80,13 @@ def version_at(chain: Chain, node: int, at: int) -> Version:
 
 def entries(chain: Chain, path: bytes, node: int, at: int, after: bytes | None = None) -> Iterator[Entry]:
     """What the directory `node`, which is at `path`, held at that moment, sorted by name."""
-    for name, child in chain.names(node, at, after):
-        yield Entry(name, joined(path, name), version_at(chain, child, at))
+    names, size = chain.names(node, at, after), _FIRST_PAGE
+    while page := list(islice(names, size)):
+        rows = chain.nodes([child for _, child in page], at)
+        for name, child in page:
+            row = rows.get(child)
+            yield Entry(name, joined(path, name), version_at(chain, child, at) if row is None else version_of(row))
+        size = _LATER_PAGE
 
 
 def walk(chain: Chain, path: bytes, node: int, at: int) -> Iterator[Entry]:

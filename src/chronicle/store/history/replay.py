@@ -45,10 +45,10 @@ class Replay:
             yield Finding("gap", where, f"follows iteration {self.head}", "loss")
         self.head = n
         if at_ms < self._at_ms:
-            yield Finding("time_backwards", where, f"{at_ms} ms is before {self._at_ms} ms")
+            yield Finding("time-backwards", where, f"{at_ms} ms is before {self._at_ms} ms")
         self._at_ms = max(self._at_ms, at_ms)
         if not 0 <= code < len(KINDS):
-            yield Finding("unknown_kind", where, f"kind {code} means nothing")
+            yield Finding("unknown-kind", where, f"kind {code} means nothing")
             return
         kind = KINDS[code]
         yield from _wrong_attributes(where, kind, row)
@@ -59,7 +59,7 @@ class Replay:
         self._exchanged = (n, self._slots.get(there, 0)) if kind == "exchange" and not is_second else None
         yield from self._wrong_place(where, kind, node, there, path)
         if kind in ("rename", "exchange", "link") and not is_second and (not here or self._slots.get(here) != node):
-            yield Finding("wrong_source", where, f"{source!r} is not what the iteration is about")
+            yield Finding("wrong-source", where, f"{source!r} is not what the iteration is about")
         expected = {} if is_second else self._expected(kind, node, there, here)
         yield from _wrong_slots(where, expected, slots)
         yield from self._carry_out(where, node if row[8] & TYPE_MASK == DIRECTORY else 0, slots)
@@ -67,26 +67,26 @@ class Replay:
     def _wrong_node(self, where: str, kind: str, n: int, node: int) -> Iterator[Finding]:
         if kind in _MAKING:
             if node != n + 1:
-                yield Finding("node_number", where, f"makes node {node}, not {n + 1}")
+                yield Finding("node-number", where, f"makes node {node}, not {n + 1}")
         elif not self._names.get(node):
-            yield Finding("dangling_node", where, f"is about node {node}, which has no name then")
+            yield Finding("dangling-node", where, f"is about node {node}, which has no name then")
 
     def _wrong_place(self, where: str, kind: str, node: int, there: Slot, path: bytes) -> Iterator[Finding]:
         if node == ROOT:
             if path or there[0]:
-                yield Finding("wrong_path", where, f"the root is said to be at {path!r}")
+                yield Finding("wrong-path", where, f"the root is said to be at {path!r}")
             return
         if there[0] not in self._directories:
-            yield Finding("dangling_parent", where, f"{path!r} is said to lie in node {there[0]}, no directory then")
+            yield Finding("dangling-parent", where, f"{path!r} is said to lie in node {there[0]}, no directory then")
             return
         directory = self._path(there[0])
         if directory is not None and joined(directory, there[1]) != path:
-            yield Finding("wrong_path", where, f"{path!r} lies in {directory!r}")
+            yield Finding("wrong-path", where, f"{path!r} lies in {directory!r}")
         held = self._slots.get(there)
         if kind in _NAMING and held:
             yield Finding("occupied", where, f"{path!r} is made where node {held} is")
         if kind in ("delete", "modify", "chmod", "xattr") and held != node:
-            yield Finding("wrong_path", where, f"{path!r} is not node {node}")
+            yield Finding("wrong-path", where, f"{path!r} is not node {node}")
 
     def _expected(self, kind: str, node: int, there: Slot, here: Slot | None) -> dict[Slot, int | None]:
         if kind in _NAMING:
@@ -118,7 +118,7 @@ class Replay:
                     yield Finding("orphans", where, f"directory node {node} goes with things in it")
         for held in {held for held in slots.values() if held in self._directories and held is not None}:
             if self._names.get(held, 0) > 1:
-                yield Finding("directory_twice", where, f"directory node {held} has two names")
+                yield Finding("directory-twice", where, f"directory node {held} has two names")
             if self._path(held) is None:
                 yield Finding("cycle", where, f"directory node {held} lies in itself")
 
@@ -142,11 +142,11 @@ class Replay:
 def _wrong_slots(where: str, expected: dict[Slot, int | None], slots: dict[Slot, int | None]) -> Iterator[Finding]:
     for slot, node in expected.items():
         if slot not in slots:
-            yield Finding("missing_slot", where, f"no row says what becomes of {slot[1]!r} in node {slot[0]}")
+            yield Finding("missing-slot", where, f"no row says what becomes of {slot[1]!r} in node {slot[0]}")
         elif slots[slot] != node:
-            yield Finding("wrong_slot", where, f"{slot[1]!r} in node {slot[0]} is {slots[slot]} instead of {node}")
+            yield Finding("wrong-slot", where, f"{slot[1]!r} in node {slot[0]} is {slots[slot]} instead of {node}")
     for slot in slots.keys() - expected.keys():
-        yield Finding("slot_without_iteration", where, f"says nothing of {slot[1]!r} in node {slot[0]}")
+        yield Finding("slot-without-iteration", where, f"says nothing of {slot[1]!r} in node {slot[0]}")
 
 
 def _wrong_attributes(where: str, kind: str, row: Row) -> Iterator[Finding]:

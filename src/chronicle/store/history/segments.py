@@ -4,6 +4,7 @@ Each segment answers for its own range of iterations, `low < n <= cut`. Rows are
 moment m has the same answer whenever it is asked: no transaction holds a reader's view, and a walk may take its time.
 """
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,11 @@ VERSION_COLUMNS: Final = "node, n, mode, mtime_ns, size, digest, target, xattrs"
 _SLOT_AT: Final = "SELECT node FROM slot WHERE parent=? AND name=? AND n<=? ORDER BY n DESC LIMIT 1"
 _SLOT_LIVES: Final = "SELECT n, node FROM slot WHERE parent=? AND name=? AND n<? ORDER BY n DESC LIMIT ?"
 _NODE_AT: Final = f"SELECT {VERSION_COLUMNS} FROM iteration WHERE node=? AND n<=? ORDER BY n DESC LIMIT 1"
+# Of each node in a JSON list its newest row; a row's number is its place, so that each costs two look-ups and all of them one question.
+_NODES_AT: Final = (
+    f"SELECT {VERSION_COLUMNS} FROM json_each(?) wanted JOIN iteration ON n="
+    "(SELECT n FROM iteration WHERE node=wanted.value AND n<=? ORDER BY n DESC LIMIT 1)"
+)
 _NODE_ROWS: Final = f"SELECT {ITERATION_COLUMNS} FROM iteration WHERE node=? AND n<=? ORDER BY n DESC LIMIT ?"
 # SQLite takes the other columns of a MAX from the row that has it: the newest meaning of each name.
 _NAMES: Final = (
@@ -153,6 +159,19 @@ class Chain:
             if node > segment.low + 1:
                 return None
         return None
+
+    def nodes(self, nodes: Sequence[int], at: int) -> dict[int, Row]:
+        """`node` of many, by node, in one question for each segment; give a page of them at a time. None is there for what wasn't."""
+        found: dict[int, Row] = {}
+        wanted = list(dict.fromkeys(nodes))
+        for segment in self.segments:
+            if segment.low < at and wanted:
+                for row in segment.rows(_NODES_AT, (json.dumps(wanted), min(at, segment.cut))):
+                    found[row[0]] = row
+            wanted = [node for node in wanted if node not in found and node <= segment.low + 1]
+            if not wanted:
+                break
+        return found
 
     def node_rows(self, node: int, upto: int) -> Iterator[Row]:
         """The node's iterations, newest first, up to one (`ITERATION_COLUMNS`)."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chronicle import InvalidInputError, Workspace
+from chronicle.model.paths import BESIDE
 
 pytestmark = pytest.mark.proves("CHR-FSCK-FINDS")
 
@@ -72,3 +73,22 @@ def test_a_collection_refuses_while_nobody_knows_what_a_workspace_needs(damaged:
         damaged.gc()
         with pytest.raises(InvalidInputError):
             damaged.forget_user(damaged.settings.workspace_id)
+
+
+def test_what_a_killed_restore_left_beside_is_named_and_removed_by_repair_and_nothing_else_is(
+    damaged: Workspace,
+) -> None:
+    damaged.put("d/e/file", b"kept")
+    below = damaged.root / "tree" / "d" / "e"
+    left = below / (BESIDE.decode() + "0123456789abcdef")
+    left.write_bytes(b"half")
+    (below / (BESIDE.decode() + "fedcba9876543210")).mkdir()
+    (below / (BESIDE.decode() + "mine")).write_bytes(b"somebody's")
+    findings = list(damaged.fsck())
+    assert [(one.kind, one.where, one.severity) for one in findings] == [
+        ("unfinished-file", "d/e/" + left.name, "leftover")
+    ]
+    assert damaged.repair(findings) == findings
+    assert not left.exists()
+    assert len(list(below.iterdir())) == 3
+    assert found(damaged) == set()

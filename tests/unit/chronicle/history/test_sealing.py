@@ -201,7 +201,7 @@ def test_what_an_ended_process_left_is_tidied_by_the_next_writer(history: Histor
     (directory / "segment-9.db").write_bytes(b"half")
     (directory / "segment-1.db-wal").write_bytes(b"old")
     kinds = [finding.kind for finding in check(history)]
-    assert kinds == ["leftover_segment"]
+    assert kinds == ["leftover-segment"]
     history.close()
     with History.open(directory, writable=True) as again:
         assert segments(directory) == ["segment-1.db", "segment-2.db"]
