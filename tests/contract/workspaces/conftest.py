@@ -26,14 +26,14 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @asynccontextmanager
-async def started(kind: str, data: Path, linger: float = 60.0) -> AsyncIterator[Workspaces]:
+async def started(kind: str, data: Path, linger: float = 60.0, *, pooled: bool = True) -> AsyncIterator[Workspaces]:
     """Workspaces of a kind, from start to stop."""
     data.mkdir(exist_ok=True)
     made: Workspaces
     if kind == "directory":
         made = DirectoryWorkspaces(data / "agents")
     else:
-        settings = VersionedSettings(backend="fuse" if kind == "fuse" else "watch", linger=linger)
+        settings = VersionedSettings(backend="fuse" if kind == "fuse" else "watch", linger=linger, pooled=pooled)
         made = VersionedWorkspaces(data, settings, Whose(lambda _: "acme", lambda _: None))
     await made.start()
     try:

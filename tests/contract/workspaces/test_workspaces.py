@@ -1,15 +1,18 @@
 """What every kind of workspaces does, and what those with a history do besides."""
 
 import asyncio
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from chronicle.daemon.client import LOCK
 from chronicle.model.errors import IterationNotFoundError, WorkspaceNotFoundError
 from chronicle.model.iterations import Iteration
 from chronicle.workspace.library import Workspace
 from podium.coordinator.adapters.workspaces import VersionedSettings, VersionedWorkspaces, Whose
+from podium.coordinator.adapters.workspaces.supervision import Supervision
 from podium.coordinator.domain.ports import PreparedDeployment, Workspaces, WorkspacesUnavailableError
 from podium.coordinator.domain.tags import tag_of
 from podium.wire.errors import ErrorCode, PodiumError
@@ -209,6 +212,85 @@ async def test_files_from_before_there_were_versions_become_the_first(
         assert (path / "old").read_text() == "from before"
         with workspaces.library("one") as library:
             assert [each.path for each in library.log()] == [b"old"]
+
+
+@pytest.mark.parametrize("cut", ["os.rename", "clean_mark", "Workspace.open"])
+@pytest.mark.noisy("workspace_refused")
+async def test_files_from_before_survive_a_taking_over_that_is_cut_off_anywhere(
+    cut: str, tmp_path: Path, deployment: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with started("directory", tmp_path / "data") as plain:
+        path = await plain.open("one", deployment(), owner=None)
+        (path / "old").write_text("from before, and nowhere else")
+        (path / "d").mkdir()
+    async with started("watch", tmp_path / "data") as workspaces:
+        with monkeypatch.context() as broken:
+
+            def fail(*_: object) -> None:
+                raise OSError("cut off")
+
+            broken.setattr(f"podium.coordinator.adapters.workspaces.stores.{cut}", fail)
+            for _ in range(2):  # nor by one that is cut off again
+                with pytest.raises(PodiumError):
+                    await workspaces.open("one", deployment({"template": "no"}), owner=None)
+        assert not workspaces.exists("one")
+    async with started("watch", tmp_path / "data") as workspaces:
+        path = await workspaces.open("one", deployment({"template": "no"}), owner=None)
+        assert (path / "old").read_text() == "from before, and nowhere else"
+        with workspaces.library("one") as library:
+            assert {each.path for each in library.log()} == {b"old", b"d"}
+        assert not (tmp_path / "data" / "agents" / "one" / ".beginning").exists()
+
+
+async def test_a_workspace_whose_contents_its_forks_use_is_not_erased_before_them(
+    tmp_path: Path, deployment: Make
+) -> None:
+    async with started("watch", tmp_path / "data", pooled=False) as workspaces:
+        path = await workspaces.open("one", deployment(), owner=None)
+        (path / "f").write_text("shared")
+        await workspaces.barrier("one")
+        await workspaces.fork("one", None, "two")
+        with pytest.raises(PodiumError) as caught:
+            await workspaces.remove("one")
+        assert caught.value.code is ErrorCode.AGENT_IN_USE
+        assert str(tmp_path) not in caught.value.detail
+        for agent_id in ("one", "two"):
+            opened = await workspaces.open(agent_id, deployment(), owner=None)
+            assert (opened / "f").read_text() == "shared"
+        for agent_id in ("two", "one"):
+            await workspaces.remove(agent_id)
+            assert not workspaces.exists(agent_id)
+
+
+async def test_the_daemon_of_an_earlier_coordinator_is_waited_for(tmp_path: Path) -> None:
+    directory = tmp_path / "daemon"
+    directory.mkdir()
+
+    async def came_back() -> None:
+        raise AssertionError("it never went")
+
+    with (directory / LOCK).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        supervision = Supervision(directory, lambda: "", came_back)
+        starting = asyncio.ensure_future(supervision.start())
+        done, _ = await asyncio.wait({starting}, timeout=0.3)
+        assert (done, supervision.pid) == (set(), None)
+    await starting
+    assert supervision.pid is not None
+    await supervision.stop()
+
+
+@pytest.mark.noisy("chronicle")
+async def test_a_daemon_of_another_coordinator_that_stays_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podium.coordinator.adapters.workspaces.supervision.FOLLOW_SECONDS", 0.1)
+    data = tmp_path / "data"
+    async with started("watch", data):
+        second = VersionedWorkspaces(data, VersionedSettings(backend="watch"), Whose(lambda _: None, lambda _: None))
+        with pytest.raises(WorkspacesUnavailableError, match="does not start"):
+            await second.start()
+        await second.stop()
 
 
 @pytest.mark.noisy("chronicle")

@@ -27,6 +27,7 @@ from chronicle.workspace.writing import Writing
 from podium.coordinator.adapters.workspaces.places import STORE_NAME, Places
 from podium.coordinator.adapters.workspaces.templates import copy_template, give, template_of
 from podium.coordinator.domain.ports import PreparedDeployment
+from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.manifest import Manifest
 
 _log = logging.getLogger(__name__)
@@ -106,6 +107,8 @@ class Stores:
         store = self._places.store(agent_id)
         tenant = self._tenant_of(agent_id) if self._pooled else None
         pool = self._places.pool(tenant) if tenant is not None else self._places.agent(agent_id) / "contents"
+        if self._places.beginning(agent_id).exists():
+            self.erase(agent_id)  # an earlier try was cut off
         self._begin(agent_id)
         at = moving.settle_down(past, settings, store, pool, owner)
         self._end(agent_id)
@@ -118,14 +121,22 @@ class Stores:
                 raise IterationNotFoundError(iteration, workspace.head)
 
     def erase(self, agent_id: str) -> None:
-        """Removes the workspace for good; none is fine. It must not be mounted."""
+        """Removes the workspace for good; none is fine. It must not be mounted.
+
+        Raises:
+            PodiumError: `agent_in_use`: forks keep their contents in it.
+            WorkspaceBusyError: somebody writes it.
+        """
         store = self._places.store(agent_id)
         try:
             Workspace.open(store).erase()
         except WorkspaceNotFoundError:
             pass
-        except (WorkspaceBusyError, InvalidInputError):
-            raise  # somebody writes it, or forks keep their contents in it
+        except WorkspaceBusyError:
+            raise
+        except InvalidInputError as error:
+            detail = "forks of the agent keep their contents in its workspace; remove them first"
+            raise PodiumError(ErrorCode.AGENT_IN_USE, detail) from error
         except Exception:  # noqa: BLE001 - what can't be opened any more is removed all the same
             _log.warning("workspace_erased_by_force", extra={"agent_id": agent_id}, exc_info=True)
         remove_tree(store, ignore_errors=True)
