@@ -8,6 +8,7 @@ PROMISES: dict[str, dict[str, str]] = {
         "LEASE-ONE-HOLDER": "A lease has one holder, whoever races for it in whatever process.",
         "LEASE-TAKEN-WHEN-OLD": "A lease not renewed in time may be taken; the one who lost it is told.",
         "LEASE-SURVIVES-LOST-DATA": "Discovery losing its data takes no lease from its holder; the highest epoch wins.",
+        "LEASE-SURVIVES-AWAY": "A lease that ran out while discovery was away is not taken before its holder could renew it.",
         "FENCED-WRITES": "A writer with an older epoch is refused.",
         "CLAIM-ONE-OWNER": "An idempotency key has one owner; abandoned work is taken over with its plan.",
         "RATE-TOKEN-BUCKET": "A bucket gives its burst at once and then its rate.",

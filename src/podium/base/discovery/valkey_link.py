@@ -236,7 +236,9 @@ def _connection(location: ValkeyLocation, call_seconds: float) -> tuple[type[Abs
         "db": location.database,
         "username": location.username,
         "password": location.password,
-        "socket_timeout": call_seconds,
+        # Whoever calls sets the limit. The library's own would wrap each write into a task, and on Python 3.11 its `wait_for`
+        # loses a cancellation that comes when the write ends.
+        "socket_timeout": None,
         "socket_connect_timeout": call_seconds,
     }
     if location.socket is not None:

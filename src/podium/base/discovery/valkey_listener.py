@@ -50,9 +50,9 @@ class ValkeyListener:
         self._subscribers.end()
 
     async def listen(self) -> None:
-        """Listens until cancelled."""
+        """Listens until cancelled, or `end`: the library may turn a cancellation into a timeout that comes with it."""
         pause = BACKOFF_FIRST_SECONDS
-        while True:
+        while not self._ended:
             connection = self._link.new_connection()
             try:
                 async with asyncio.timeout(self._link.call_seconds):
@@ -81,11 +81,12 @@ class ValkeyListener:
             self._subscribers.give(Notice(channel, {}, missed=True))
 
     async def _hear(self, connection: AbstractConnection) -> None:
-        while True:
+        while not self._ended:
             answer = await connection.read_response(timeout=SILENCE_SECONDS)
             if answer is None:
-                await connection.send_command("PING", check_health=False)
-                answer = await connection.read_response()
+                async with asyncio.timeout(self._link.call_seconds):
+                    await connection.send_command("PING", check_health=False)
+                    answer = await connection.read_response()
             if answer[0] == b"message":
                 self._give(answer)
 
