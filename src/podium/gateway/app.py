@@ -20,6 +20,7 @@ from podium.base.settings import GatewaySettings, open_discovery, open_objects
 from podium.base.tasks import TaskOwner
 from podium.gateway.adapters.callers import Callers
 from podium.gateway.adapters.coordinators import Coordinators
+from podium.gateway.adapters.homes import Homes
 from podium.gateway.adapters.quotas import Quotas
 from podium.gateway.adapters.registry import Registry
 from podium.gateway.adapters.resolver import Resolver
@@ -39,12 +40,14 @@ class Gateway:
         self, options: GatewayOptions, discovery: Discovery, objects: ObjectStore, sealer: Sealer, clock: Clock
     ) -> None:
         registry = Registry(objects, options.environment)
+        coordinators = Coordinators(discovery, clock, options.cluster_key)
         self._owner = TaskOwner("gateway")
         self.parts = Parts(
             options=options,
             discovery=discovery,
             registry=registry,
-            coordinators=Coordinators(discovery, clock, options.cluster_key),
+            coordinators=coordinators,
+            homes=Homes(discovery, coordinators, self._owner),
             resolver=Resolver(discovery, registry),
             callers=Callers(discovery, clock, options.admin_key),
             vault=SecretVault(sealer),

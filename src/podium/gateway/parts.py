@@ -9,6 +9,7 @@ from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
 from podium.gateway.adapters.callers import Callers
 from podium.gateway.adapters.coordinators import Coordinators
+from podium.gateway.adapters.homes import Homes
 from podium.gateway.adapters.quotas import Quotas
 from podium.gateway.adapters.registry import Registry
 from podium.gateway.adapters.resolver import Resolver
@@ -24,6 +25,7 @@ class Parts:
     discovery: Discovery
     registry: Registry
     coordinators: Coordinators
+    homes: Homes
     resolver: Resolver
     callers: Callers
     vault: SecretVault

@@ -78,7 +78,7 @@ class Creator:
         home: str | None = None
         if agent is not None:
             check_agent(agent, deployment.agent_type)
-            home = agent.coordinator_id
+            home = await self._home(agent.coordinator_id)
             newest = await self._parts.discovery.instance(agent.instance_id) if agent.instance_id else None
             if newest is not None and newest.instance_id != plan.instance_id:
                 found = existing(newest, deployment.deployment_id)
@@ -87,6 +87,12 @@ class Creator:
         await self._parts.quotas.take_instance(plan.tenant_id)
         body = as_json(coordinator_request(plan, call.body, await self._layers(plan)))
         return await self._place(call, body, home), True
+
+    async def _home(self, coordinator_id: str | None) -> str | None:
+        """The only coordinator that will do: the one that has the agent's data, unless it is gone and others have a replica."""
+        known = await self._parts.coordinators.all(fresh=True)
+        there = any(each.coordinator_id == coordinator_id and each.state == "active" for each in known)
+        return None if not there and any(each.replicated for each in known) else coordinator_id
 
     async def _layers(self, plan: Plan) -> Layers:
         discovery, agent_type = self._parts.discovery, plan.deployment.agent_type

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Final
 from urllib.parse import quote
 
-from podium.base.discovery import AgentRecord
 from podium.base.file_routes import Place, file_endpoints
 from podium.base.http import Answer, Call, Endpoint, Streamed
 from podium.base.http.endpoint import Handler
@@ -42,18 +41,13 @@ class Files:
     async def _pass_on(self, place: Place, call: Call) -> Answer | Streamed:
         if place is _INSTANCES:
             instance = await self._parts.resolver.present_instance(call.identity, call.path["instance_id"])
-            coordinator_id, base = instance.coordinator_id, f"/agent/{instance.instance_id}"
+            coordinator, base = await self._parts.homes.of_instance(instance), f"/agent/{instance.instance_id}"
         else:
             agent = await self._parts.resolver.agent(call.identity, call.path["agent_id"])
-            coordinator_id, base = _home_of(agent), f"/agents/{agent.agent_id}"
-        path = base + _tail(place, call)
-        return await self._passing.on(call, await self._parts.coordinators.find(coordinator_id), path)
-
-
-def _home_of(agent: AgentRecord) -> str:
-    if agent.coordinator_id is None:
-        raise PodiumError(ErrorCode.FILE_NOT_FOUND, "the agent has no workspace yet")
-    return agent.coordinator_id
+            if agent.coordinator_id is None:
+                raise PodiumError(ErrorCode.FILE_NOT_FOUND, "the agent has no workspace yet")
+            coordinator, base = await self._parts.homes.of_agent(agent), f"/agents/{agent.agent_id}"
+        return await self._passing.on(call, coordinator, base + _tail(place, call))
 
 
 def _tail(place: Place, call: Call) -> str:

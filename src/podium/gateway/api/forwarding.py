@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from podium.base.discovery import CoordinatorRecord
 from podium.base.http import Answer, Call, Streamed, problem_answer, streamed_events
 from podium.gateway.adapters.coordinators import (
     CALL_SECONDS,
@@ -31,15 +32,15 @@ class Forwarder:
             PodiumError: `instance_not_found`, `coordinator_unreachable`, `agent_timeout`.
         """
         record = await self._parts.resolver.present_instance(call.identity, call.path["instance_id"])
+        coordinator = await self._parts.homes.of_instance(record)
         return await self.to_coordinator(
-            call, record.coordinator_id, method, f"/agent/{record.instance_id}{rest}", seconds=seconds
+            call, coordinator, method, f"/agent/{record.instance_id}{rest}", seconds=seconds
         )
 
     async def to_coordinator(
-        self, call: Call, coordinator_id: str, method: str, path: str, *, seconds: float = CALL_SECONDS
+        self, call: Call, coordinator: CoordinatorRecord, method: str, path: str, *, seconds: float = CALL_SECONDS
     ) -> Answer | Streamed:
         """Calls `path` on a coordinator with the query and body of `call`."""
-        coordinator = await self._parts.coordinators.find(coordinator_id)
         query = call.query_string.decode("ascii", "replace")
         request = Request(
             method,

@@ -32,10 +32,10 @@ class Hosts:
     async def drain_coordinator(self, call: Call) -> Answer | Streamed:
         """Tells a coordinator to take no new agents and move what runs."""
         coordinator_id: str = call.path["coordinator_id"]
-        known = await self._parts.coordinators.all(fresh=True)
-        if coordinator_id not in {record.coordinator_id for record in known}:
+        known = {record.coordinator_id: record for record in await self._parts.coordinators.all(fresh=True)}
+        if coordinator_id not in known:
             raise PodiumError(ErrorCode.COORDINATOR_NOT_FOUND, "there is no such coordinator")
-        answer = await self._forwarder.to_coordinator(call, coordinator_id, "POST", "/admin/drain")
+        answer = await self._forwarder.to_coordinator(call, known[coordinator_id], "POST", "/admin/drain")
         return Answer(202) if isinstance(answer, Answer) and answer.status < 300 else answer
 
     def endpoints(self) -> list[Endpoint]:

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from podium.base.discovery import CoordinatorRecord
 from podium.base.http import Answer, Call, Endpoint, Param, Streamed
 from podium.gateway.adapters.coordinators import FIRST_ERROR_STATUS, Request, decode, refusal
 from podium.gateway.adapters.once import Claimed, once
@@ -60,8 +61,8 @@ class Moments:
 
     async def list_moments(self, call: Call) -> Answer | Streamed:
         """Moments, newest first."""
-        agent_id, coordinator_id = await self._place(call)
-        return await self._forwarder.to_coordinator(call, coordinator_id, "GET", f"/agents/{agent_id}/moments")
+        agent_id, coordinator = await self._place(call)
+        return await self._forwarder.to_coordinator(call, coordinator, "GET", f"/agents/{agent_id}/moments")
 
     async def fork(self, call: Call) -> Answer:
         """Makes an agent where the source is: they share what lies before the moment."""
@@ -91,14 +92,13 @@ class Moments:
 
     async def _make(self, call: Call, plan: ForkPlan) -> Forked:
         wanted: ForkRequest = call.body
-        source_id, coordinator_id = await self._place(call)
+        source_id, coordinator = await self._place(call)
         source = await self._parts.resolver.agent(call.identity, source_id)
         if wanted.agent_id is not None:
             taken = await self._parts.discovery.agent(wanted.agent_id)
             if taken is not None and taken.instance_id != plan.instance_id:  # else it is what this plan made
                 raise PodiumError(ErrorCode.AGENT_IN_USE, "this agent_id is taken")
         await self._parts.quotas.take_instance(source.tenant_id)
-        coordinator = await self._parts.coordinators.find(coordinator_id)
         request = Request(
             "POST",
             f"/agents/{source_id}/fork",
@@ -115,16 +115,16 @@ class Moments:
 
     async def rewind(self, call: Call) -> Answer | Streamed:
         """Takes an agent back."""
-        agent_id, coordinator_id = await self._place(call)
+        agent_id, coordinator = await self._place(call)
         path = f"/agents/{agent_id}/rewind"
-        return await self._forwarder.to_coordinator(call, coordinator_id, "POST", path, seconds=REWIND_SECONDS)
+        return await self._forwarder.to_coordinator(call, coordinator, "POST", path, seconds=REWIND_SECONDS)
 
-    async def _place(self, call: Call) -> tuple[str, str]:
+    async def _place(self, call: Call) -> tuple[str, CoordinatorRecord]:
         """The agent's id, and the coordinator that has its data."""
         record = await self._parts.resolver.agent(call.identity, call.path["agent_id"])
         if record.coordinator_id is None:
             raise PodiumError(ErrorCode.AGENT_NOT_FOUND, "the agent has no data on any host")
-        return record.agent_id, record.coordinator_id
+        return record.agent_id, await self._parts.homes.of_agent(record)
 
     def endpoints(self) -> list[Endpoint]:
         """The routes."""
