@@ -18,7 +18,14 @@ from podium.agent.state.journal import Journal
 from podium.agent.state.root import begin_recording, restored
 
 DIRECTORY = Path(__file__).parent.parent / "spec" / "state"
-FILES = {"scalars.jsonl": 11, "lists.jsonl": 22, "tables.jsonl": 33, "sets.jsonl": 44, "mixed.jsonl": 55}
+FILES = {
+    "scalars.jsonl": 11,
+    "lists.jsonl": 22,
+    "tables.jsonl": 33,
+    "sets.jsonl": 44,
+    "mixed.jsonl": 55,
+    "lengths.jsonl": 66,
+}
 """File → seed of its programs."""
 
 PROGRAMS = 40
@@ -169,6 +176,8 @@ _ACTS: dict[str, Callable[[Any, Step], Any]] = {
 
 def _program(lots: random.Random, about: str) -> list[list[Step]]:
     """Batches of steps; each step is drawn for the state the steps before it lead to."""
+    if about == "lengths":
+        return [[step] for _ in range(STEPS // 3) for step in _length_steps(lots)]
     state = restored(ProgramState, msgspec.json.decode(msgspec.json.encode(BEFORE)))
     batches: list[list[Step]] = [[]]
     for _ in range(STEPS):
@@ -190,6 +199,19 @@ def _step(lots: random.Random, state: ProgramState, about: str) -> Step:
     paths = [path for path in _containers(state.to_dict()) if isinstance(_plain_at(state.to_dict(), path), wanted)]
     path = lots.choice([path for path in paths if path and path[0] != "tags"])
     return _list_step(lots, state, path) if kind == "lists" else _table_step(lots, state, path)
+
+
+def _length_steps(lots: random.Random) -> list[Step]:
+    """A list is set, then changed where one replacement of it is about as long as the single operations."""
+    if lots.random() < 0.85:
+        filler = lots.choice(["x", "é", "日", "😀", "\n", '"'])
+        size = round(lots.randrange(24, 44) / len(json.dumps(filler, ensure_ascii=False).encode()[1:-1]))
+        values = lots.choice([[0, 1], [0, 1.5e-6], ["a", None], [{}, []]])
+        act: Step = {"do": "extend", "at": ["items"], "values": values}
+        return [{"do": "set", "at": [], "key": "items", "value": [filler * size]}, act]
+    moved = lots.randrange(13, 20)
+    items = [chr(ord("a") + (n + 1) % moved) for n in range(moved)] + ["z" * 800]
+    return [{"do": "set", "at": [], "key": "items", "value": items}, {"do": "sort", "at": ["items"]}]
 
 
 def _scalar_step(lots: random.Random) -> Step:
