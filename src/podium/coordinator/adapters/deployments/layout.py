@@ -57,13 +57,18 @@ class Layout:
         self._going = root / ".going"
 
     def prepare(self) -> None:
-        """Makes the directories, and removes what was being removed when an earlier coordinator died."""
+        """Makes the directories, and removes what was being removed or made when an earlier coordinator died."""
         modes = {self.root: self._mode, self._locks: 0o700, self._making: 0o711, self._going: 0o700}
         for directory, mode in modes.items():
             directory.mkdir(mode=mode, parents=True, exist_ok=True)
             directory.chmod(mode)  # it may be there from before, and there is the umask
         for leftover in self._going.iterdir():
             shutil.rmtree(leftover, ignore_errors=True)
+        for leftover in self._making.iterdir():
+            lock = self._try_lock(leftover.name)
+            if lock is not None:  # else another process makes it right now
+                with lock:
+                    shutil.rmtree(leftover, ignore_errors=True)
 
     def final(self, deployment: Deployment) -> Path:
         """Where the deployment lies when it is whole."""
@@ -78,7 +83,10 @@ class Layout:
 
     def try_lock(self, deployment: Deployment) -> IO[bytes] | None:
         """The right to make a deployment, across processes, until the file is closed; None: somebody else has it."""
-        file = (self._locks / f"{deployment.agent_type}-{_versioned(deployment)}").open("ab")
+        return self._try_lock(f"{deployment.agent_type}-{_versioned(deployment)}")
+
+    def _try_lock(self, name: str) -> IO[bytes] | None:
+        file = (self._locks / name).open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -106,20 +114,28 @@ class Layout:
 
     def remove(self, final: Path) -> None:
         """Removes a deployment; whoever looks sees it whole or not at all. Blocking."""
-        going = self._going / secrets.token_hex(8)
-        with contextlib.suppress(FileNotFoundError):
-            final.rename(going)
-            shutil.rmtree(going, ignore_errors=True)
+        gone = self.take_away(final)
+        if gone is not None:
+            shutil.rmtree(gone, ignore_errors=True)
 
-    def all(self) -> Iterator[tuple[Path, Ready, float]]:
-        """Every whole deployment: its directory, its note, and when it was last used (epoch seconds)."""
+    def take_away(self, final: Path) -> Path | None:
+        """Takes a deployment out of sight in one step; returns where it lies to be removed, None when it was not there."""
+        going = self._going / secrets.token_hex(8)
+        try:
+            final.rename(going)
+        except FileNotFoundError:
+            return None
+        return going
+
+    def all(self) -> Iterator[tuple[Path, Ready]]:
+        """Every whole deployment: its directory and its note."""
         for agent_type in self.root.iterdir():
             if agent_type.name.startswith(".") or not agent_type.is_dir():
                 continue
             for directory in agent_type.iterdir():
                 ready = self.read_ready(directory)
                 if ready is not None:
-                    yield directory, ready, (directory / READY_NAME).stat().st_mtime
+                    yield directory, ready
 
 
 def disk_bytes(directory: Path) -> int:

@@ -15,8 +15,9 @@ from podium.base.bun import link_sdk
 from podium.base.bundles import BundleRefusedError, check_manifest, unpack
 from podium.base.objects import ObjectStore
 from podium.base.tasks import TaskOwner
+from podium.coordinator.adapters.deployments.cache import DeploymentCache
 from podium.coordinator.adapters.deployments.environments import make_environment
-from podium.coordinator.adapters.deployments.fetching import bundle_key, fetch
+from podium.coordinator.adapters.deployments.fetching import Registry
 from podium.coordinator.adapters.deployments.layout import READY_NAME, Layout, Ready, disk_bytes
 from podium.coordinator.adapters.deployments.packages import bun_path, install_packages
 from podium.coordinator.adapters.processes import HostSettings
@@ -42,7 +43,7 @@ Progress = Callable[[str], None]
 
 class DeploymentSettings(Protocol):
     """What of a coordinator's settings is needed here: the data directory, the environment whose registry is read, how
-    many bytes unpacked deployments may take, and how long making a virtual environment may take."""
+    many bytes unpacked deployments may take, how long making a virtual environment may take, and the bucket, if any."""
 
     @property
     def data(self) -> Path: ...  # noqa: D102
@@ -52,6 +53,8 @@ class DeploymentSettings(Protocol):
     def deployments_cache(self) -> int: ...  # noqa: D102
     @property
     def environment_seconds(self) -> float: ...  # noqa: D102
+    @property
+    def s3_bucket(self) -> str | None: ...  # noqa: D102
 
 
 class LocalDeployments:
@@ -72,12 +75,12 @@ class LocalDeployments:
         hidden: bool = False,
     ) -> None:
         self._settings = settings
-        self._objects = objects
+        self._registry = Registry(objects, settings.environment, has_bucket=settings.s3_bucket is not None)
         self._layout = Layout(settings.data / "deployments", hidden=hidden)
         self._layout.prepare()
         self._prepared: dict[str, PreparedDeployment] = {}
         self._in_use = in_use or self._prepared.keys
-        self._recent_seconds = recent_seconds
+        self._cache = DeploymentCache(self._layout, settings.deployments_cache, recent_seconds)
         self._tasks = TaskOwner("deployments")
         self._making: dict[str, asyncio.Task[PreparedDeployment | PodiumError]] = {}
 
@@ -87,9 +90,8 @@ class LocalDeployments:
         Raises:
             PodiumError: see the port.
         """
-        known = self._prepared.get(deployment.deployment_id)
-        if known is not None and known.interpreter.exists():
-            self._touch(known)
+        known = self._known(deployment)
+        if known is not None:
             return _checked(known, deployment)
         task = self._making.get(deployment.deployment_id)
         if task is None:
@@ -151,7 +153,8 @@ class LocalDeployments:
                 made = self._look(deployment)
             if made is None:
                 raise PodiumError(ErrorCode.INTERNAL, "the deployment can't be read back")
-        await asyncio.to_thread(self._make_room, deployment)
+        newest = self._layout.final(deployment)
+        await self._cache.make_room(lambda: {newest, *self._kept()}, self._forget)
         return made
 
     async def _make(self, deployment: Deployment, progress: Progress) -> None:
@@ -159,7 +162,7 @@ class LocalDeployments:
         try:
             progress("download")
             archive = making / "bundle.tar.gz"
-            await fetch(self._objects, bundle_key(self._settings.environment, deployment), deployment, archive)
+            await self._registry.fetch(deployment, archive)
             progress("unpack")
             manifest = await asyncio.to_thread(_unpack, archive, making / "bundle", deployment)
             progress("environment")
@@ -177,21 +180,21 @@ class LocalDeployments:
 
     # ── room ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _make_room(self, newest: Deployment) -> None:
-        """Removes the least recently used until the rest fits. Blocking."""
-        keep = {self._layout.final(newest)}
+    def _known(self, deployment: Deployment) -> PreparedDeployment | None:
+        """What is remembered of it, if it is still there; its use is noted."""
+        known = self._prepared.get(deployment.deployment_id)
+        try:
+            if known is not None and known.interpreter.exists():
+                self._touch(known)
+                return known
+        except FileNotFoundError:  # somebody removed it
+            self._prepared.pop(deployment.deployment_id, None)
+        return None
+
+    def _kept(self) -> set[Path]:
+        """Directories of deployments that are in use."""
         used = set(self._in_use())
-        keep |= {self._layout.final(p.deployment) for name, p in list(self._prepared.items()) if name in used}
-        present = sorted(self._layout.all(), key=lambda entry: entry[2])
-        total = sum(ready.disk_bytes for _, ready, _ in present)
-        for directory, ready, used_at in present:
-            if total <= self._settings.deployments_cache or used_at > present[-1][2] - self._recent_seconds:
-                return
-            if directory not in keep:
-                self._layout.remove(directory)
-                total -= ready.disk_bytes
-                self._forget(directory)
-                _log.info("deployment_evicted", extra={"directory": directory.name, "bytes": ready.disk_bytes})
+        return {self._layout.final(p.deployment) for name, p in self._prepared.items() if name in used}
 
     def _forget(self, directory: Path) -> None:
         for name, prepared in list(self._prepared.items()):

@@ -1,9 +1,11 @@
 """Deployments on this host: one download for many, nothing half made, bounded."""
 
 import asyncio
+import fcntl
 import hashlib
 import io
 import os
+import shutil
 import zipfile
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
@@ -14,9 +16,12 @@ import pytest
 
 from podium.base.bundles import pack
 from podium.base.clock import SystemClock
+from podium.base.objects import ObjectDamagedError, ObjectStoreUnavailableError
 from podium.base.objects.memory import MemoryObjects
 from podium.coordinator.adapters.deployments import LocalDeployments
+from podium.coordinator.adapters.deployments.cache import DeploymentCache
 from podium.coordinator.adapters.deployments.environments import commands
+from podium.coordinator.adapters.deployments.layout import Layout
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.rest import Deployment
 
@@ -31,6 +36,7 @@ class Settings:
     environment: str = "dev"
     deployments_cache: int = 2**30
     environment_seconds: float = 60.0
+    s3_bucket: str | None = None
 
 
 class Store(MemoryObjects):
@@ -158,6 +164,112 @@ async def test_a_deployment_that_is_nowhere_is_not_found(shelf: Shelf) -> None:
     assert refused.value.code is ErrorCode.DEPLOYMENT_NOT_FOUND
     assert refused.value.detail == "Deployment not found locally and S3 not configured"
     await there.close()
+
+
+async def test_where_there_is_a_bucket_it_is_told_that_it_was_looked_into(shelf: Shelf) -> None:
+    there = LocalDeployments(Settings(shelf.data, s3_bucket="b"), shelf.store)
+    deployment = Deployment("no:1.0.0@00000000", "no", "1.0.0", "sha256:" + "0" * 64, 1, "python", 0)
+    with pytest.raises(PodiumError) as refused:
+        await there.ensure(deployment)
+    assert (refused.value.code, refused.value.detail) == (
+        ErrorCode.DEPLOYMENT_NOT_FOUND, "Deployment not found locally and not in S3"
+    )  # fmt: skip
+    await there.close()
+
+
+@pytest.mark.noisy("bundle_checksum_mismatch")
+async def test_no_more_is_read_than_just_too_much(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+    read: list[int] = []
+
+    def spoil(_number: int, data: bytes) -> bytes:
+        read.append(len(data))
+        return data
+
+    shelf.store.spoil = spoil
+    await shelf.upload("echo", b"x" * 5 * 2**20)
+    there = shelf.open()
+    with pytest.raises(PodiumError) as refused:
+        await there.ensure(deployment)
+    assert refused.value.code is ErrorCode.CHECKSUM_MISMATCH
+    assert sum(read) == 2 * 2**20, "a chunk for each of two tries"
+    assert shelf.left_half_made() == []
+    await there.close()
+
+
+@pytest.mark.noisy("bundle_checksum_mismatch")
+async def test_damage_that_the_store_sees_is_fetched_once_more(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+
+    def damaged(number: int, data: bytes) -> bytes:
+        if number == 1:
+            raise ObjectDamagedError("the object is damaged")
+        return data
+
+    shelf.store.spoil = damaged
+    there = shelf.open()
+    assert (await there.ensure(deployment)).directory.is_dir()
+    assert shelf.store.reads == 2
+    await there.close()
+
+
+async def test_a_store_that_is_away_is_told_and_asked_again_by_the_next(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+
+    def away(number: int, data: bytes) -> bytes:
+        if number == 1:
+            raise ObjectStoreUnavailableError("gone")
+        return data
+
+    shelf.store.spoil = away
+    there = shelf.open()
+    with pytest.raises(PodiumError) as refused:
+        await there.ensure(deployment)
+    assert refused.value.code is ErrorCode.REGISTRY_UNAVAILABLE
+    assert shelf.left_half_made() == []
+    assert (await there.ensure(deployment)).directory.is_dir()
+    await there.close()
+
+
+async def test_what_somebody_removed_is_made_anew(shelf: Shelf) -> None:
+    deployment = await shelf.bundle("echo")
+    there = shelf.open()
+    shutil.rmtree((await there.ensure(deployment)).directory.parent)
+    assert (await there.ensure(deployment)).directory.is_dir()
+    assert shelf.store.reads == 2
+    await there.close()
+
+
+async def test_what_is_nobodys_work_any_more_goes_when_a_coordinator_starts(shelf: Shelf) -> None:
+    shelf.open()
+    root = shelf.data / "deployments"
+    for name in ("crashed", "held"):
+        (root / ".making" / name / "bundle").mkdir(parents=True)
+    with (root / ".locks" / "held").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        shelf.open()
+    assert [path.name for path in (root / ".making").iterdir()] == ["held"]
+
+
+async def test_what_is_used_while_room_is_made_stays(shelf: Shelf) -> None:
+    there = shelf.open()
+    directories = [(await there.ensure(await shelf.bundle(name))).directory.parent for name in ("one", "two", "three")]
+    await there.close()
+    asked = 0
+
+    def in_use() -> list[Path]:
+        """Meanwhile somebody begins to use the first."""
+        nonlocal asked
+        asked += 1
+        os.utime(directories[0] / "ready")
+        return [directories[2]]
+
+    gone: list[Path] = []
+    cache = DeploymentCache(Layout(shelf.data / "deployments"), 0, -3600.0)
+    await cache.make_room(in_use, gone.append)
+    assert (gone, asked) == ([directories[1]], 3)
+    assert [directory.is_dir() for directory in directories] == [True, False, True]
+    assert shelf.left_half_made() == []
 
 
 async def test_a_bundle_of_another_type_is_refused(shelf: Shelf) -> None:
