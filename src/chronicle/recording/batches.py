@@ -88,7 +88,7 @@ class BatchWriter:
         if not isinstance(item.note, RescanNote):
             return [item]
         found: list[Item] = []
-        for note in self._comparison.of(item.note.path, item.note.at, item.note.turn):
+        for note in self._comparison.of(item.note.path, item.note.at, item.note.turn, item.note.since):
             if isinstance(note, WroteNote):
                 token = Token(note, item.end)
                 token.found = note.path

@@ -21,6 +21,9 @@ HOLLOW_XATTR: Final = "user.chronicle.hollow"
 _OWN_XATTRS: Final = b"user.chronicle."
 _NO_XATTRS: Final = frozenset({errno.ENODATA, errno.ENOTSUP, errno.ENOENT, errno.EPERM, errno.EACCES, errno.ELOOP})
 
+_NEVER_NS: Final = 1 << 63
+"""Later than any file's time of change."""
+
 Found = ChangeNote | WroteNote
 
 
@@ -38,9 +41,12 @@ class Comparison:
         self._history = history
         self._excluded = excluded
 
-    def of(self, path: bytes, at: int, turn: str | None = None) -> Iterator[Found]:
-        """What differs at and below a path. `at` is when that was found, in milliseconds since 1970."""
-        return _Run(self._tree, self._history, self._excluded, at, turn, self._may_be_hollow()).of(path)
+    def of(self, path: bytes, at: int, turn: str | None = None, since: int | None = None) -> Iterator[Found]:
+        """What differs at and below a path. `at` is when that was found, in milliseconds since 1970. Of files whose inode changed at
+        `since` (likewise) or later, the content is noted in any case: something of equal size and time may have been renamed there,
+        or the time been set back, but nobody sets the time of change.
+        """
+        return _Run(self._tree, self._history, self._excluded, at, turn, self._may_be_hollow(), since).of(path)
 
     def _may_be_hollow(self) -> bool:
         return (self._layout.root / "hollow").exists()
@@ -57,7 +63,9 @@ class _Run:
         at: int,
         turn: str | None,
         may_be_hollow: bool,
+        since: int | None,
     ) -> None:
+        self._suspect_ns = _NEVER_NS if since is None else since * 1_000_000
         self._history = history
         self._excluded = excluded
         self._at = at
@@ -127,6 +135,7 @@ class _Run:
             known.mode == seen.st_mode
             and known.mtime_ns == seen.st_mtime_ns
             and known.size == seen.st_size
+            and seen.st_ctime_ns < self._suspect_ns
             and seen.st_nlink == 1
             and known.mode & TYPE_MASK == REGULAR
             and self._xattrs(path) == (known.xattrs or {})
@@ -152,7 +161,8 @@ class _Run:
 
     def _changed(self, path: bytes, known: Version, seen: os.stat_result) -> Iterator[Found]:
         kind = seen.st_mode & TYPE_MASK
-        if kind == REGULAR and (known.size != seen.st_size or known.mtime_ns != seen.st_mtime_ns):
+        differs = known.size != seen.st_size or known.mtime_ns != seen.st_mtime_ns
+        if kind == REGULAR and (differs or seen.st_ctime_ns >= self._suspect_ns):
             yield self._wrote(path, seen)
         if kind == SYMLINK:
             target = self._target(path)

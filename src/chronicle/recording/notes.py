@@ -46,11 +46,15 @@ class CheckpointNote(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class RescanNote(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """What is below `path` became part of the history, or left it, by a rename over the border of the excluded."""
+    """What is at and below `path` is to be compared with the history: it became part of it, or left it, by a rename over the border of
+    the excluded, or changed while nobody looked. Files whose inode changed at `since` (milliseconds since 1970) or later are read
+    whatever their size and time say; None: only where those differ.
+    """
 
     path: bytes
     at: int
     turn: str | None
+    since: int | None = None
 
 
 Note = ChangeNote | WroteNote | InlineNote | CheckpointNote | RescanNote

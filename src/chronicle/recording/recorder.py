@@ -191,9 +191,10 @@ class Recorder:
         if refused is not None:
             self._fail(refused)
 
-    def rescan(self, path: bytes) -> None:
-        """Lets the recorder compare what is at and below the path with what it has recorded, in order with the changes."""
-        self._put(RescanNote(path, time.time_ns() // 1_000_000, self._whose()), None)
+    def rescan(self, path: bytes, since: int | None = None) -> None:
+        """Lets the recorder compare what is at and below the path with what it has recorded, in order with the changes. `since` as of
+        `RescanNote`."""
+        self._put(RescanNote(path, time.time_ns() // 1_000_000, self._whose(), since), None)
 
     def when_recorded(self, done: Callable[[int], None]) -> None:
         """Calls `done(head)` on the recorder's thread once everything noted before is on disk."""

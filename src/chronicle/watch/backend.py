@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 0.5
 """A file that is written and stays open is read this often: within the second that the contract allows."""
 
+CLOCK_MS: Final = 1000
+"""Files bear the time of the kernel's clock tick, which is behind ours; a second is far more than any tick."""
+
 PAIR_SECONDS: Final = 0.02
 """How long the second half of a rename is waited for: the kernel queues both at once, but for what leaves the tree."""
 
@@ -56,6 +59,7 @@ class WatchBackend:
         self._markers = layout.root / "watch"
         self._waiting: dict[bytes, threading.Event] = {}
         self._dirty: set[bytes] = set()
+        self._seen_until: int | None = None
         self._thread: threading.Thread | None = None
         self._ending = False
 
@@ -65,6 +69,7 @@ class WatchBackend:
         Raises:
             NotSupportedError: the host doesn't notify, or not about so many directories.
         """
+        self._seen_until = self._left_at()
         self._markers.mkdir(mode=0o700, exist_ok=True)
         for left in self._markers.iterdir():
             left.unlink(missing_ok=True)
@@ -80,6 +85,7 @@ class WatchBackend:
             TimeoutError: not within `timeout` seconds.
         """
         end = time.monotonic() + timeout
+        began = _now()
         name = secrets.token_hex(8).encode()
         passed = self._waiting[name] = threading.Event()
         marker = self._markers / name.decode()
@@ -90,6 +96,7 @@ class WatchBackend:
         finally:
             self._waiting.pop(name, None)
             marker.unlink(missing_ok=True)
+            self._leave(began)
         return self._recorder.barrier(max(0.0, end - time.monotonic()))
 
     def stop(self) -> None:
@@ -100,8 +107,22 @@ class WatchBackend:
         os.eventfd_write(self._alarm, 1)
         self._thread.join()
         self._thread = None
+        self._leave(self._seen_until)
         os.close(self._alarm)
         self._inotify.close()
+
+    def _left_at(self) -> int | None:
+        """Until when an earlier process saw all, in milliseconds since 1970: the time of the markers' directory says so."""
+        try:
+            return os.stat(self._markers).st_mtime_ns // 1_000_000
+        except FileNotFoundError:
+            return None
+
+    def _leave(self, until: int | None) -> None:
+        """Everything until then has been seen: what the next process finds that changed later, it reads."""
+        if until is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._markers, ns=(until * 1_000_000, until * 1_000_000))
 
     def _open(self) -> None:
         """Watches everything, then lets the recorder compare: what happens from here on is seen by one or the other."""
@@ -115,22 +136,27 @@ class WatchBackend:
             self._inotify.close()
             raise
         self._dirty.clear()
-        self._recorder.rescan(b"")
+        self._recorder.rescan(b"", None if self._seen_until is None else self._seen_until - CLOCK_MS)
 
     def _run(self) -> None:
         try:
             while not self._ending:
                 self._wait()
-                self._handle(self._inotify.read())
+                self._read()
                 if self._dirty and time.monotonic() >= self._sweep_at:
                     self._sweep()
-            self._handle(self._inotify.read())
+            self._read()
             self._sweep()
         except ChronicleError as error:
             self.failure = error
             _log.exception("changes are no longer seen", extra={"workspace": self.workspace_id})
 
     _sweep_at = 0.0
+
+    def _read(self) -> None:
+        before = _now()
+        self._handle(self._inotify.read())
+        self._seen_until = before
 
     def _wait(self) -> None:
         """Until something happens; only while files are written and stay open, until they are to be read."""
@@ -221,8 +247,13 @@ class WatchBackend:
 
     def _look(self, path: bytes, is_directory: bool) -> None:
         """Compares a side of a rename. Notifications of before name the old path, and are about what is at the new one; at
-        the old one something else may be (an exchange is two renames here)."""
-        if self._seen(path) is None or self._recorder.excluded(path, is_directory):
+        the old one something else may be (an exchange is two renames here). A file is read: size and time may be those of what was
+        there, or of what it held before it was written and renamed in one go."""
+        seen = self._seen(path)
+        if seen is None or self._recorder.excluded(path, is_directory):
+            return
+        if stat.S_ISREG(seen.st_mode):
+            self._recorder.rescan(path, 0)
             return
         if is_directory:
             for _ in self._directories.add(path):

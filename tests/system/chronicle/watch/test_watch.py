@@ -138,3 +138,56 @@ def test_another_directory_than_the_tree_is_refused(tmp_path: Path) -> None:
     layout, settings = layout_at(tmp_path / "w")
     with open_place(layout, settings) as place, pytest.raises(InvalidInputError):
         WatchBackend(layout, settings, place.recorder, tmp_path)
+
+
+def test_what_is_renamed_over_a_file_with_its_size_and_its_time_is_read(watched: Watched, tmp_path: Path) -> None:
+    """Written, given the old time and renamed before the notifications of it are read."""
+    (watched.tree / "a").write_bytes(b"old")
+    (watched.tree / "b").write_bytes(b"old")
+    os.utime(watched.tree / "b", ns=(1, 1))
+    watched.backend.barrier(10)
+    with held_up(watched.place):
+        (watched.tree / "b").write_bytes(b"new")
+        os.utime(watched.tree / "b", ns=(1, 1))
+        os.rename(watched.tree / "b", watched.tree / "a")
+    watched.backend.barrier(10)
+    assert watched.place.versions(b"a")[-1] == b"new"
+
+
+def test_what_was_exchanged_while_nobody_watched_is_found_by_its_time_of_change(tmp_path: Path) -> None:
+    layout, settings = layout_at(tmp_path / "w")
+    with open_place(layout, settings) as place:
+        first = WatchBackend(layout, settings, place.recorder, layout.tree)
+        first.start()
+        (layout.tree / "a").write_bytes(b"old")
+        os.utime(layout.tree / "a", ns=(1, 1))
+        first.barrier(10)
+        first.stop()
+        (tmp_path / "b").write_bytes(b"new")
+        os.utime(tmp_path / "b", ns=(1, 1))
+        os.rename(tmp_path / "b", layout.tree / "a")
+        second = WatchBackend(layout, settings, place.recorder, layout.tree)
+        second.start()
+        second.barrier(10)
+        second.stop()
+        assert place.versions(b"a")[-1] == b"new"
+
+
+def test_a_directory_exchanged_for_a_link_shows_nothing_of_what_lies_outside(watched: Watched, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "f").write_bytes(b"secret")
+    (outside / "f").chmod(0o711)
+    (outside / "sub").mkdir()
+    (watched.tree / "d").mkdir()
+    watched.backend.barrier(10)
+    with held_up(watched.place):
+        (watched.tree / "d" / "f").write_bytes(b"mine")
+        (watched.tree / "d" / "sub").mkdir()
+        (watched.tree / "d" / "f").chmod(0o600)
+        os.rename(watched.tree / "d", tmp_path / "away")
+        (watched.tree / "d").symlink_to(outside)
+    watched.backend.barrier(10)
+    assert watched.contents() == {b"d": os.fsencode(outside), b"nudge": b""}
+    told = watched.place.history.log(limit=100)
+    assert {one.path for one in told if one.mode is not None} == {b"d", b"nudge"}, "nothing of what lies outside"

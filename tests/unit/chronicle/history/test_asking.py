@@ -1,5 +1,7 @@
 """Questions about paths and moments."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from chronicle.model.errors import (
@@ -9,6 +11,7 @@ from chronicle.model.errors import (
     WorkspaceNotFoundError,
 )
 from chronicle.store.history import History
+from chronicle.store.history.segments import Row, Segment
 from tests.unit.chronicle.history.trees import Teller, digest
 
 
@@ -219,3 +222,32 @@ def test_checkpoints_are_found_by_label_and_by_turn(history: History, teller: Te
     assert found == [3, 2, 1, 3]
     with pytest.raises(CheckpointNotFoundError):
         history.checkpoint("third")
+
+
+def test_a_directory_of_many_entries_is_asked_for_in_few_questions_whatever_database_has_them(
+    history: History, teller: Teller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [b"d/%03d" % number for number in range(700)]
+    for at, name in enumerate(names):
+        teller.write(name, name)
+        if at in (200, 400):
+            history.seal()
+    for name in names[::7]:
+        teller.write(name, name + b" again")
+    teller.rename(b"d/350", b"d/351")
+    history.seal()
+    questions = [0]
+    plain = Segment.rows
+
+    def counted(segment: Segment, sql: str, arguments: Sequence[object]) -> list[Row]:
+        questions[0] += 1
+        return plain(segment, sql, arguments)
+
+    monkeypatch.setattr(Segment, "rows", counted)
+    entries = history.entries(b"d")
+    assert questions[0] <= 24
+    monkeypatch.undo()
+    assert [entry.path for entry in entries] == [name for name in names if name != b"d/350"]
+    assert [entry.version for entry in entries] == [history.lookup(entry.path) for entry in entries]
+    assert history.entries(b"d", after=b"349", limit=2) == entries[350:352]
+    assert [entry.version.digest for entry in history.entries(b"d", 350)] == [digest(name) for name in names[:349]]
