@@ -3,6 +3,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { basename, dirname } from "node:path";
 
+import { errorMessage, LinkError } from "./errors.ts";
 import { deferred, type Deferred } from "./waiting.ts";
 import { LINK_AHEAD_MAX_BYTES } from "./wire/limits.ts";
 
@@ -112,14 +113,17 @@ export class SendQueue {
 /**
  * Connects to the Unix socket at `path`, which may be longer than an address of a socket can be.
  *
- * @throws Error nobody listens there.
+ * @throws LinkError nobody listens there.
  */
 export async function connect(path: string): Promise<Connection> {
-  const folder = openSync(dirname(path), O_PATH | constants.O_DIRECTORY);
+  let folder: number | null = null;
   try {
+    folder = openSync(dirname(path), O_PATH | constants.O_DIRECTORY);
     return await SocketConnection.open(`/proc/self/fd/${folder}/${basename(path)}`);
+  } catch (error) {
+    throw new LinkError(`nobody listens at ${path}: ${errorMessage(error)}`, { cause: error });
   } finally {
-    closeSync(folder);
+    if (folder !== null) closeSync(folder);
   }
 }
 

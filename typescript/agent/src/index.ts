@@ -1,4 +1,6 @@
 /** The SDK for agents: `import { BaseAgent, DeltaState, type AgentContext } from "@podium/ts"`. */
+/// <reference lib="es2024.string" />
+/// <reference lib="esnext.disposable" preserve="true" />
 
 export {
   type AgentConfig,
