@@ -157,14 +157,16 @@ test.each([
   expect(filePath(path)).toBe(expected);
 });
 
-test("fork and rewind are asked for once", async () => {
-  gateway.answers = [problem("coordinator_unreachable")];
-  expect(await failure(podium.agents.fork("me", { at: 7, agentId: "you" }))).toMatchObject({ code: "coordinator_unreachable", retryable: true });
-  expect(await failure(podium.agents.rewind("me", "turn-x", { cancel: true }))).toMatchObject({ operation: "rewind" });
-  expect(gateway.seen).toMatchObject([
-    { method: "POST", path: "/api/v1/agents/me/fork", body: '{"at":7,"agent_id":"you"}' },
-    { method: "POST", path: "/api/v1/agents/me/rewind?cancel=true", body: '{"at":"turn-x"}' },
-  ]);
+test("a fork is repeated with the same Idempotency-Key, a rewind is asked for once", async () => {
+  gateway.answers = [problem("coordinator_unreachable"), Response.json({ agent_id: "you" }), problem("coordinator_unreachable")];
+  expect(await podium.agents.fork("me", { at: 7, agentId: "you" })).toMatchObject({ agent_id: "you" });
+  expect(await failure(podium.agents.rewind("me", "turn-x", { cancel: true }))).toMatchObject({ operation: "rewind", retryable: true });
+  const fork = { method: "POST", path: "/api/v1/agents/me/fork", body: '{"at":7,"agent_id":"you"}' };
+  const rewind = { method: "POST", path: "/api/v1/agents/me/rewind?cancel=true", body: '{"at":"turn-x"}' };
+  expect(gateway.seen).toMatchObject([fork, fork, rewind]);
+  const [first, second] = gateway.seen.map((seen) => seen.headers.get("idempotency-key"));
+  expect(first).toMatch(/^[0-9a-f]{32}$/);
+  expect(second).toBe(first!);
 });
 
 test("lists are read to their end, or to the limit", async () => {

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import type { Server, ServerWebSocket } from "bun";
-import { PodiumClient, textOf } from "../src/index.ts";
+import { PodiumClient, systemTiming, textOf } from "../src/index.ts";
 import type { WebSocketClass } from "../src/stream/socket.ts";
 import { failure } from "./fake_server.ts";
 
@@ -109,6 +109,29 @@ test("a runtime without WebSocket says what to do", async () => {
   } finally {
     host.WebSocket = known;
   }
+});
+
+test("a socket that can't be opened is an end, also where no close event says so", async () => {
+  class Mute {
+    readonly readyState = 0;
+    readonly bufferedAmount = 0;
+    onopen = null;
+    onmessage = null;
+    onclose = null;
+    onerror: (() => void) | null = null;
+    constructor() {
+      tries += 1;
+      setTimeout(() => this.onerror?.(), 0);
+    }
+    send(): void {}
+    close(): void {}
+  }
+  let tries = 0;
+  const timing = { now: () => 0, chance: () => 0, after: systemTiming.after };
+  const client = new PodiumClient({ apiKey: KEY, timing, WebSocket: Mute as unknown as WebSocketClass });
+  const error = await failure(client.connect(ID));
+  expect(error).toMatchObject({ code: "unreachable", detail: "the connection was lost: the socket could not be opened" });
+  expect(tries).toBe(4);
 });
 
 test("a peer that never answers the goodbye is left after two seconds", async () => {

@@ -1,5 +1,5 @@
 import type { Agent, Forked, Moment, Rewound } from "../wire/rest.ts";
-import { apiPath, CREATE_MS, given, REWIND_MS, type CallOptions } from "./call.ts";
+import { apiPath, CREATE_MS, given, REWIND_MS, uniqueId, type CallOptions } from "./call.ts";
 import { readPages, type ListOptions } from "./pages.ts";
 import type { Transport } from "./transport.ts";
 
@@ -12,6 +12,8 @@ export interface ForkOptions extends CallOptions {
   readonly at?: MomentRef | undefined;
   /** Name of the new agent; one is made unless given. */
   readonly agentId?: string | undefined;
+  /** A name of your own for the request: the same within 24 hours gives the same agent. A unique one is made unless given. */
+  readonly idempotencyKey?: string | undefined;
 }
 
 /** How an agent is taken back. */
@@ -48,15 +50,18 @@ export class Agents {
     return readPages(this.#transport, { operation: "listMoments", parts: ["agents", agentId, "moments"] }, options);
   }
 
-  /** Makes an agent that begins as this one was: conversation, state and files. Its instance is asleep. */
+  /**
+   * Makes an agent that begins as this one was: conversation, state and files. Its instance is asleep. Repeating it after a
+   * lost answer gives the same agent: every call carries an `Idempotency-Key`.
+   */
   fork(agentId: string, options: ForkOptions = {}): Promise<Forked> {
     return this.#transport.json({
       operation: "fork",
       method: "POST",
       path: apiPath(["agents", agentId, "fork"]),
       json: given({ at: options.at, agent_id: options.agentId }),
+      headers: { "Idempotency-Key": options.idempotencyKey ?? uniqueId() },
       limitMs: CREATE_MS,
-      repeatable: false,
       signal: options.signal,
     });
   }

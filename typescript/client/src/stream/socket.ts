@@ -84,7 +84,7 @@ class WebSocketStream implements StreamSocket {
   readonly #socket: WebSocketLike;
   readonly #timing: Timing;
   #events: SocketEvents | undefined;
-  #closed: Promise<void>;
+  readonly #closed: Promise<void>;
 
   constructor(socket: WebSocketLike, timing: Timing, events: SocketEvents) {
     this.#socket = socket;
@@ -93,15 +93,20 @@ class WebSocketStream implements StreamSocket {
     socket.onmessage = (message: { data: unknown }) => {
       if (typeof message.data === "string") this.#events?.onFrame(message.data);
     };
-    // What an error was is told to nobody by the standard; the close event that follows decides.
-    socket.onerror = () => undefined;
+    let wasOpen = false;
+    socket.onopen = () => {
+      wasOpen = true;
+    };
+    // What an error was is told to nobody by the standard; the close event that follows decides. Node 20 sends none when a
+    // socket can't be opened, so there the error is the end.
+    socket.onerror = () => {
+      if (!wasOpen) this.#over({ code: undefined, reason: "the socket could not be opened" });
+    };
     this.#closed = new Promise((resolve) => {
       socket.onclose = (close: { code: number; reason: string }) => {
         resolve();
         const isBroken = close.code === ABNORMAL || close.code === NO_STATUS;
-        const told = this.#events;
-        this.#events = undefined;
-        told?.onEnd({ code: isBroken ? undefined : close.code, reason: close.reason });
+        this.#over({ code: isBroken ? undefined : close.code, reason: close.reason });
       };
     });
   }
@@ -129,5 +134,11 @@ class WebSocketStream implements StreamSocket {
         resolve();
       });
     });
+  }
+
+  #over(end: Closed): void {
+    const told = this.#events;
+    this.#events = undefined;
+    told?.onEnd(end);
   }
 }
