@@ -70,13 +70,12 @@ function admitFlat(holder: Node, value: unknown, key: Key): readonly [unknown, J
 function flatCopy(value: object, kind: "array" | "record"): Scalar[] | Record<string, Scalar> | null {
   if (kind === "array") return Array.from(value as unknown[]).every(isSimple) ? Array.from(value as Scalar[], stored) : null;
   const copy: Record<string, Scalar> = {};
-  for (const name of Reflect.ownKeys(value)) {
-    if (typeof name !== "string" || name === "__proto__" || !name.isWellFormed()) return null;
+  for (const name of Object.keys(value)) {
     const item = (value as Record<string, unknown>)[name];
-    if (!isSimple(item) || !Object.prototype.propertyIsEnumerable.call(value, name)) return null;
+    if (!isSimple(item) || name === "__proto__" || !name.isWellFormed()) return null;
     copy[name] = stored(item);
   }
-  return copy;
+  return Object.getOwnPropertySymbols(value).length === 0 ? copy : null;
 }
 
 function made(kind: Kind, inner: Shape | null, parent: Node, key: Key): Node {

@@ -66,6 +66,25 @@ test("methods of an array give what they give", () => {
   expect([list.pop(), list.shift(), list.length]).toEqual([undefined, undefined, 0]);
 });
 
+test("the engine's own methods are seen when they are called on a part of the state", () => {
+  const tracked = recorded();
+  const list = tracked.state.history;
+  Array.prototype.push.call(list, "e", "f");
+  [list[0], list[1]] = [list[1]!, list[0]!];
+  Reflect.set(tracked.state.table, "x", 2);
+  Reflect.deleteProperty(tracked.state.table, "x");
+  const taken = tracked.take();
+  expect(taken.map(({ op, path }) => `${op} ${path}`)).toEqual([
+    "add /history/-",
+    "add /history/-",
+    "replace /history/0",
+    "replace /history/1",
+    "replace /table/x",
+    "remove /table/x",
+  ]);
+  expect(applied(BEFORE, taken)).toEqual(tracked.toJSON());
+});
+
 test("an object is an object", () => {
   const { state } = recorded();
   const { table } = state;
