@@ -189,6 +189,16 @@ async def test_a_key_whose_notice_was_lost_is_turned_out_all_the_same(
         assert await _close_code(socket) == 4401
 
 
+async def test_notices_that_were_missed_turn_nobody_out(house: House) -> None:
+    await house.instance()
+    admin = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    async with house.connect(INSTANCE, 0) as socket, house.connect(INSTANCE, 0, headers=admin) as other:
+        await house.discovery.publish(Notice(CHANNEL_KEYS_REVOKED, {}, missed=True))
+        house.stub.publish("one")
+        assert await _read(socket, 1)
+        assert await _read(other, 1)
+
+
 @pytest.mark.proves("WS-FRAME-TOO-LARGE-1009")
 async def test_a_frame_that_is_too_large_closes_with_1009(house: House) -> None:
     await house.instance()

@@ -104,6 +104,8 @@ class Door:
         while True:
             try:
                 async for notice in self._parts.discovery.subscribe(CHANNEL_KEYS_REVOKED):
+                    if notice.missed:
+                        continue  # whatever it was, the next look at all keys finds it (KEYS_SECONDS)
                     key_id = str(notice.payload.get("key_id", ""))
                     self._parts.callers.forget(key_id)
                     self._turn_out({key_id})
