@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from podium.base.bun import find_bun, link_sdk
 from podium.coordinator.adapters.processes import HostSettings, LocalProcessHost
 from podium.coordinator.domain.ports import AgentProcess, ExitStatus, PreparedDeployment, ProcessSpec
 from podium.wire.events import Text
@@ -20,46 +21,20 @@ from podium.wire.link import Complete, Failed, FrameBuffer, FromAgent, Init, Mes
 from podium.wire.link import read_from_agent as read
 from podium.wire.manifest import Limits, Manifest
 from podium.wire.rest import Deployment
+from tests.contract.process_host.deeds import PYTHON_HANDS, TYPESCRIPT_HANDS, Deed
 from tests.waiting import wait_until
 
-HANDS = '''
-"""Does what a message says: Python statements that may set `result`."""
-
-import json
-
-from podium.agent import BaseAgent
+Runtime = Literal["python", "typescript"]
 
 
-class Hands(BaseAgent):
-    async def on_message(self, ctx, message):
-        names = {"ctx": ctx, "result": None}
-        exec(message["text"], names)
-        reply = await ctx.send_message()
-        await reply.stream_token(json.dumps(names["result"], default=str), final=True)
-'''
-
-DAEMON = """
-import os, subprocess
-for environment in (dict(os.environ), {}):
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            os.execve("/bin/sleep", ["sleep", "%s"], environment)
-        os._exit(0)
-    os.wait()
-subprocess.Popen(["/bin/sleep", "%s"])
-result = os.getpid()
-"""
-"""Starts three sleepers: two daemons that left session, parent and (one) environment behind, and a plain child."""
-
-DAEMONS = 3
 WITHIN_SECONDS = 20.0
 
 
 class Talk:
     """A `LinkHandler` that remembers, and speaks to its agent."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime: Runtime = "python") -> None:
+        self.runtime = runtime
         self.process: AgentProcess | None = None
         self.frames: list[FromAgent] = []
         self.output: dict[str, bytes] = {"stdout": b"", "stderr": b""}
@@ -104,9 +79,10 @@ class Talk:
         )
         await wait_until(lambda: self._any(Ready), WITHIN_SECONDS, "ready")
 
-    async def tell(self, statements: str) -> Any:
-        """Has the agent run `statements`; what they left in `result`."""
+    async def tell(self, deed: Deed | str) -> Any:
+        """Has the agent do it (a text: in its own language); what was left in `result`."""
         assert self.process is not None
+        statements = self._in_its_language(deed)
         self._turn += 1
         start = len(self.frames)
         name = f"msg-{self._turn}"
@@ -122,10 +98,10 @@ class Talk:
         ]
         return json.loads("".join(texts))
 
-    def order(self, statements: str) -> None:
-        """Has the agent run `statements`, without waiting."""
+    def order(self, deed: Deed | str) -> None:
+        """Has the agent do it, without waiting."""
         assert self.process is not None
-        data = {"text": statements, "role": "user"}
+        data = {"text": self._in_its_language(deed), "role": "user"}
         self.process.send(pack(Message(id="m", turn_id="m", data=data, origin=Origin("t"), attempt=1)))
 
     async def ended(self) -> ExitStatus:
@@ -134,30 +110,41 @@ class Talk:
         assert self.status is not None
         return self.status
 
+    def _in_its_language(self, deed: Deed | str) -> str:
+        return deed if isinstance(deed, str) else str(getattr(deed, self.runtime))
+
     def _any(self, *kinds: type, after: int = 0) -> bool:
         return any(isinstance(frame, kinds) for frame in self.frames[after:])
 
 
 class Place:
-    """A data directory with a host and a deployment."""
+    """A data directory with a host; its deployments are in the language `runtime`."""
 
-    def __init__(self, directory: Path, host: LocalProcessHost, settings: HostSettings) -> None:
+    def __init__(
+        self, directory: Path, host: LocalProcessHost, settings: HostSettings, runtime: Runtime = "python"
+    ) -> None:
         self.directory = directory
         self.host = host
         self.settings = settings
+        self.runtime = runtime
         self._agents = 0
 
-    def deployment(
-        self, source: str = HANDS, entry: str = "agent:Hands", *, preload: bool = True
-    ) -> PreparedDeployment:
-        """A deployment with `source` as its module."""
-        bundle = Path(tempfile.mkdtemp(dir=self.directory))
-        bundle.chmod(0o755)
-        (bundle / "agent.py").write_text(source)
-        name = f"hands:1.0.0@{bundle.name[-8:]}"
-        described = Deployment(name, "hands", "1.0.0", "sha256:" + "0" * 64, 1, "python", 0)
-        manifest = Manifest("hands", "1.0.0", "python", entry, preload=preload)
-        return PreparedDeployment(described, manifest, bundle, Path(sys.executable))
+    def deployment(self, source: str | None = None, *, preload: bool = True) -> PreparedDeployment:
+        """A deployment with `source` as its module; by default hands."""
+        folder = Path(tempfile.mkdtemp(dir=self.directory))
+        folder.chmod(0o755)
+        bundle = folder / "bundle"
+        bundle.mkdir(mode=0o755)
+        file, entry, interpreter = "agent.py", "agent:Hands", Path(sys.executable)
+        if self.runtime == "typescript":
+            file, entry, interpreter = "agent.ts", "agent.ts", find_bun() or Path("bun")
+            link_sdk(folder)
+        hands = TYPESCRIPT_HANDS if self.runtime == "typescript" else PYTHON_HANDS
+        (bundle / file).write_text(hands if source is None else source)
+        name = f"hands:1.0.0@{folder.name[-8:]}"
+        described = Deployment(name, "hands", "1.0.0", "sha256:" + "0" * 64, 1, self.runtime, 0)
+        manifest = Manifest("hands", "1.0.0", self.runtime, entry, preload=preload)
+        return PreparedDeployment(described, manifest, bundle, interpreter)
 
     def spec(self, deployment: PreparedDeployment, limits: Limits | None = None, **environment: str) -> ProcessSpec:
         """A new agent's process."""
@@ -179,9 +166,13 @@ class Place:
             self._agents,
         )
 
+    def talk(self) -> Talk:
+        """Someone to talk to an agent of these deployments."""
+        return Talk(self.runtime)
+
     async def start(self, spec: ProcessSpec) -> Talk:
         """A started, ready agent."""
-        talk = Talk()
+        talk = self.talk()
         talk.process = await self.host.start(spec, talk)
         await talk.ready(spec)
         return talk
@@ -195,12 +186,12 @@ def open_directory() -> Path:
 
 
 @asynccontextmanager
-async def place(settings: HostSettings, directory: Path) -> AsyncIterator[Place]:
+async def place(settings: HostSettings, directory: Path, runtime: Runtime = "python") -> AsyncIterator[Place]:
     """A host, opened; closed and forgotten afterwards."""
     host = LocalProcessHost(settings)
     await host.open()
     try:
-        yield Place(directory, host, settings)
+        yield Place(directory, host, settings, runtime)
     finally:
         await host.close()
         await asyncio.to_thread(shutil.rmtree, directory)

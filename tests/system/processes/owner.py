@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 from podium.coordinator.adapters.processes import HostSettings
-from tests.contract.process_host.parts import DAEMON, place
+from tests.contract.process_host.deeds import DAEMON
+from tests.contract.process_host.parts import place
 
 
 async def main() -> None:

@@ -17,7 +17,8 @@ import pytest
 from podium.coordinator.adapters.processes import HostSettings
 from podium.coordinator.adapters.processes.cgroups import open_cgroups
 from podium.coordinator.adapters.processes.orphans import end_orphans, marked
-from tests.contract.process_host.parts import DAEMONS, commands, open_directory
+from tests.contract.process_host.deeds import DAEMONS
+from tests.contract.process_host.parts import commands, open_directory
 from tests.waiting import wait_until
 
 NOBODY = 65534

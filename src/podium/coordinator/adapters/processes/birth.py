@@ -6,8 +6,10 @@ import json
 import os
 import socket
 import struct
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from podium.agent.process.orders import Setup, pack
 from podium.coordinator.adapters.processes.cgroups import Cgroup
@@ -19,6 +21,10 @@ from podium.coordinator.domain.ports import ExitStatus, ProcessStartError
 _CREDENTIALS = struct.Struct("iII")
 _CREDENTIALS_SPACE: Final = socket.CMSG_SPACE(_CREDENTIALS.size)
 _FAILURE_MAX_BYTES: Final = 16 * 1024
+_OUTPUT_CHUNK_BYTES: Final = 64 * 1024
+
+Hear = Callable[[Literal["stdout", "stderr"], bytes], None]
+"""Told of what a process prints, at most 64 KiB at once."""
 
 
 class Born(NamedTuple):
@@ -31,10 +37,13 @@ class Born(NamedTuple):
 
 
 class Birth(Sitter):
-    """One start. Sits with the process until it is linked; then `heir` hears of its end."""
+    """One start. Sits with the process until it is linked; then `heir` hears of its end.
+
+    What it prints until then goes to `hear`: a program may load for long, or fail, before it links.
+    """
 
     def __init__(
-        self, template: TemplateProcess, agent_directory: Path, uid: int | None, cgroup: Cgroup | None
+        self, template: TemplateProcess, agent_directory: Path, uid: int | None, cgroup: Cgroup | None, hear: Hear
     ) -> None:
         self.heir: Sitter | None = None
         self.status: ExitStatus | None = None
@@ -43,6 +52,7 @@ class Birth(Sitter):
         self._run = agent_directory / RUN_NAME
         self._uid = uid
         self._cgroup = cgroup
+        self._hear = hear
         self._waiting: asyncio.Future[None] | None = None
         self._failure: ProcessStartError | None = None
         self._held = contextlib.ExitStack()
@@ -114,15 +124,43 @@ class Birth(Sitter):
         ours.setblocking(False)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         (out_read, out_write), (err_read, err_write) = os.pipe(), os.pipe()
-        self._held.callback(os.close, out_read)
-        self._held.callback(os.close, err_read)
+        for descriptor in (out_read, err_read):
+            self._held.callback(os.close, descriptor)
+            os.set_blocking(descriptor, False)
         try:
             self._template.fork((theirs.fileno(), out_write, err_write), self)
         finally:
             theirs.close()
             os.close(out_write)
             os.close(err_write)
+        self._listen_to("stdout", out_read)
+        self._listen_to("stderr", err_read)
         return ours, out_read, err_read
+
+    def _listen_to(self, stream: Literal["stdout", "stderr"], descriptor: int) -> None:
+        """Until the process is linked or has failed; whoever reads the pipe then goes on where this stopped."""
+        loop = asyncio.get_running_loop()
+
+        def read(*, to_the_end: bool) -> None:
+            while True:
+                try:
+                    data = os.read(descriptor, _OUTPUT_CHUNK_BYTES)
+                except BlockingIOError:
+                    return
+                if not data:
+                    loop.remove_reader(descriptor)
+                    return
+                self._hear(stream, data)
+                if not to_the_end:
+                    return
+
+        def stop() -> None:
+            loop.remove_reader(descriptor)
+            if self._failure is not None:
+                read(to_the_end=True)
+
+        loop.add_reader(descriptor, partial(read, to_the_end=False))
+        self._held.callback(stop)
 
     async def _hello(self, setup: socket.socket) -> int:
         while True:

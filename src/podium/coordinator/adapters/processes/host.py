@@ -239,7 +239,7 @@ class LocalProcessHost:
         if directories.prepare(spec.agent_directory, spec.workspace, uid) and uid is not None:
             await asyncio.to_thread(directories.give_away, spec.workspace, uid)
         cgroup = self._cgroups.make(spec.instance_id, spec.limits) if self._cgroups is not None else None
-        birth = Birth(template, spec.agent_directory, uid, cgroup)
+        birth = Birth(template, spec.agent_directory, uid, cgroup, handler.output_received)
         try:
             async with asyncio.timeout(self._settings.start_seconds):
                 born = await birth.bring_up(self._setup(spec, uid), mapped=self._plan.identity == "mapped")
