@@ -113,6 +113,7 @@ export class RunningCommand {
         this.#pump(child.stdout, "stdout", stop.signal),
         this.#pump(child.stderr, "stderr", stop.signal),
       ]);
+      pumps.catch(() => undefined); // the turn is over and nobody hears it
       timedOut = await unlessAborted(this.#speaker.signal, this.#ended(child));
       await unlessAborted(this.#speaker.signal, settledWithin(DRAIN_MS, pumps));
     } finally {

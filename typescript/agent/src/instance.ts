@@ -334,7 +334,7 @@ export class Instance implements InstanceServices {
 }
 
 /** Whether an error only says that work was told to end. */
-export function isCancellation(error: unknown): boolean {
+function isCancellation(error: unknown): boolean {
   if (error instanceof TurnCancelled) return true;
   return error instanceof Error && error.name === "AbortError" && !(error instanceof AgentError);
 }

@@ -2,9 +2,9 @@
 
 import type { Connection } from "./connection.ts";
 import type { AgentFactory } from "./entry.ts";
-import { LinkError } from "./errors.ts";
+import { LinkError, TurnCancelled } from "./errors.ts";
 import { FrameBuffer, readToAgent } from "./frames.ts";
-import { EXIT_LINK_LOST, Instance, isCancellation } from "./instance.ts";
+import { EXIT_LINK_LOST, Instance } from "./instance.ts";
 import { Outbox } from "./outbox.ts";
 import { deferred, settledWithin } from "./waiting.ts";
 
@@ -99,7 +99,7 @@ class AgentLink {
 /** Errors nobody caught go to the log; the agent lives on. Returns what ends this. */
 function logUncaught(instance: Instance): () => void {
   const rejected = (error: unknown): void => {
-    if (!isCancellation(error)) instance.log.failure("a promise was rejected and nobody looked", error);
+    if (!(error instanceof TurnCancelled)) instance.log.failure("a promise was rejected and nobody looked", error);
   };
   const thrown = (error: unknown): void => instance.log.failure("an exception nobody caught", error);
   process.on("unhandledRejection", rejected);

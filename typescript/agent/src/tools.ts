@@ -49,7 +49,7 @@ export class ToolCallHandle implements UnsettledCall, AsyncDisposable {
     if (args !== undefined) encode(args, `${name}: its arguments`);
     speaker.tell("tool.call_start", { tool_call_id: this.id, tool_name: name, ...given(options, "title", "kind") });
     speaker.unsettled.push(this);
-    if (args !== undefined) setImmediate(() => this.#settleLater());
+    if (args !== undefined) setImmediate(() => this.#unlessOver(() => this.settle()));
   }
 
   /**
@@ -119,7 +119,7 @@ export class ToolCallHandle implements UnsettledCall, AsyncDisposable {
     try {
       value = await work(this);
     } catch (error) {
-      this.fail(error);
+      this.#unlessOver(() => this.fail(error));
       throw error;
     }
     this.succeed(this.result === undefined ? value : this.result);
@@ -127,9 +127,9 @@ export class ToolCallHandle implements UnsettledCall, AsyncDisposable {
     return value;
   }
 
-  #settleLater(): void {
+  #unlessOver(act: () => void): void {
     try {
-      this.settle();
+      act();
     } catch (error) {
       if (!(error instanceof AgentUsageError)) throw error; // the turn is over: nobody hears it
     }
