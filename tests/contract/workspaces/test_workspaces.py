@@ -266,7 +266,7 @@ async def test_the_daemon_of_an_earlier_coordinator_is_waited_for(tmp_path: Path
     directory = tmp_path / "daemon"
     directory.mkdir()
 
-    async def came_back() -> None:
+    def came_back() -> None:
         raise AssertionError("it never went")
 
     with (directory / LOCK).open("w") as held:

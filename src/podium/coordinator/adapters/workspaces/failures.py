@@ -1,14 +1,23 @@
 """What an error of a workspace means to whoever asked; translated here and nowhere else."""
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from typing import Final
 
 from chronicle.control.client import NobodyThereError
 from chronicle.control.failures import ChangedMeanwhileError
 from chronicle.model import errors
+from chronicle.model.errors import ChronicleError
 from podium.wire.errors import ErrorCode, PodiumError
 
 RETRY_SECONDS: Final = 1.0
 """`Retry-After` while nobody serves a workspace: a process that died is replaced within a second."""
+
+FAULT_STATUS: Final = 500
+"""From here on HTTP's statuses say that it is the server's fault."""
+
+_log = logging.getLogger(__name__)
 
 
 def workspace_problem(error: BaseException) -> PodiumError | None:
@@ -49,6 +58,18 @@ def _not_found(error: errors.NotFoundError) -> PodiumError:
             return PodiumError(ErrorCode.FILE_NOT_FOUND, printable(str(error)))
         case _:
             return PodiumError(ErrorCode.INTERNAL, "a content of the workspace is missing; `chronicle fsck` says more")
+
+
+@contextlib.contextmanager
+def problems() -> Iterator[None]:
+    """Errors of Chronicle, and of the host, as callers of the port know them. What is our fault is logged, with all its paths."""
+    try:
+        yield
+    except (ChronicleError, OSError) as error:
+        problem = workspace_problem(error) or unavailable("the host refuses to keep the workspace now")
+        if problem.mapping.status >= FAULT_STATUS:
+            _log.warning("workspace_refused", extra={"code": problem.code.value, "error": str(error)})
+        raise problem from error
 
 
 def unavailable(detail: str) -> PodiumError:

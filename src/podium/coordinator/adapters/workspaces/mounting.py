@@ -57,13 +57,17 @@ def share(directory: Path) -> bool:
     """Sees to it that `directory` is shared; True when it had to be made a mount of its own for that.
 
     Raises:
-        OSError: the kernel refuses.
+        OSError: the kernel refuses; nothing is left mounted then.
     """
     if is_shared(directory):
         return any(point.path == str(directory) for point in mount_points())
     _mount(directory, directory, _MS_BIND)
-    _mount(None, directory, _MS_PRIVATE)
-    _mount(None, directory, _MS_SHARED)
+    try:
+        _mount(None, directory, _MS_PRIVATE)
+        _mount(None, directory, _MS_SHARED)
+    except OSError:
+        detach(str(directory))
+        raise
     return True
 
 
@@ -78,6 +82,13 @@ def clean(directory: Path) -> list[str]:
     for path in found:
         detach(path)
     return found
+
+
+def clean_at(place: Path) -> None:
+    """Takes away everything that is mounted at `place` itself."""
+    for point in mount_points():
+        if point.path == str(place):
+            detach(point.path)
 
 
 def _mount(source: Path | None, target: Path, flags: int) -> None:

@@ -62,6 +62,8 @@ class Presence:
         """How often that was said."""
         self.daemon = 0
         """The number of the daemon that mounted it last."""
+        self.is_stale = False
+        """What that daemon mounted is dead, and may still be there."""
         self.returning = False
         """Somebody sees to it that it is mounted again."""
 

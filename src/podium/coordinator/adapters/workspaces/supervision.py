@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,10 @@ FOLLOW_SECONDS: Final = 5.0
 
 PAUSE_SECONDS: Final = 0.05
 PAUSE_MAX_SECONDS: Final = 5.0
-"""Wait before it is started again, doubled each time it does not come up."""
+"""Wait before it is started again, doubled each time it does not come up, or not for long."""
+
+STEADY_SECONDS: Final = 10.0
+"""Who ran for so long had come up."""
 
 _SCRIPT: Final = Path(__file__).with_name("chronicled.py")
 
@@ -39,7 +42,7 @@ _SCRIPT: Final = Path(__file__).with_name("chronicled.py")
 class Supervision:
     """Keeps one supervisor running. `came_back` is called when a new one is there after another died."""
 
-    def __init__(self, directory: Path, shared: Callable[[], str], came_back: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, directory: Path, shared: Callable[[], str], came_back: Callable[[], None]) -> None:
         self.directory = directory
         self._shared = shared
         self._came_back = came_back
@@ -82,19 +85,20 @@ class Supervision:
     async def stop(self) -> None:
         """Unmounts everything and ends it; bounded. Idempotent."""
         self._stopping = True
+        await self._owner.close()  # so that none is started any more
         process = self._process
-        if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(STOP_SECONDS):
-                    await process.wait()
-            except TimeoutError:
-                _log.error("chronicle_killed", extra={"pid": process.pid})
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
                 await process.wait()
-        await self._owner.close()
+        except TimeoutError:
+            _log.error("chronicle_killed", extra={"pid": process.pid})
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     async def _begin(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -117,22 +121,25 @@ class Supervision:
             raise WorkspacesUnavailableError(f"Chronicle's daemon does not start: {said or 'its log says why'}")
 
     async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
         pause = PAUSE_SECONDS
         while not self._stopping:
             assert self._process is not None
+            begun = loop.time()
             code = await self._process.wait()
             if self._stopping:
                 return
             _log.error("chronicle_died", extra={"exit_code": code})
+            if loop.time() - begun >= STEADY_SECONDS:
+                pause = PAUSE_SECONDS
             await asyncio.sleep(pause)
+            pause = min(pause * 2, PAUSE_MAX_SECONDS)
             try:
                 await self._begin()
             except (WorkspacesUnavailableError, OSError) as error:
                 _log.error("chronicle_not_started", extra={"reason": str(error)})
-                pause = min(pause * 2, PAUSE_MAX_SECONDS)
                 continue
-            pause = PAUSE_SECONDS
-            await self._came_back()
+            self._came_back()
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:

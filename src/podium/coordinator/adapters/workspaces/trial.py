@@ -22,7 +22,7 @@ def tried(daemon: Daemon, directory: Path, wanted: Wanted, *, for_others: bool) 
 
     Raises:
         ChronicleError: `wanted` can't be had; the message says why.
-        OSError: what is mounted can't be written to.
+        OSError: what is mounted can't be written to, or not be read back.
     """
     shutil.rmtree(directory, ignore_errors=True)
     mountpoint = directory / "mounted"
@@ -32,7 +32,8 @@ def tried(daemon: Daemon, directory: Path, wanted: Wanted, *, for_others: bool) 
         mounted = daemon.mount(workspace.root, mountpoint, backend=wanted, allow_other=for_others)
         try:
             (mountpoint / "trial").write_bytes(b"it works")
-            assert (mountpoint / "trial").read_bytes() == b"it works"
+            if (mountpoint / "trial").read_bytes() != b"it works":
+                raise OSError("what is written to a mount is not what is read from it")
         finally:
             daemon.unmount(workspace.root)
     finally:

@@ -6,22 +6,22 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
-from chronicle.control.messages import Barrier, MakeCheckpoint, Mounted, Restore, Restored
-from chronicle.daemon.client import Daemon
-from chronicle.model.errors import ChronicleError, NotFoundError
+from chronicle.control.messages import Barrier, MakeCheckpoint, Restore, Restored
+from chronicle.model.errors import ChronicleError
 from chronicle.model.iterations import Checkpoint, Iteration
 from chronicle.workspace.library import Workspace
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.workspaces import mounting
-from podium.coordinator.adapters.workspaces.failures import unavailable, workspace_problem
+from podium.coordinator.adapters.workspaces.failures import problems
+from podium.coordinator.adapters.workspaces.mounts import Awake, Mounts
 from podium.coordinator.adapters.workspaces.places import Places
 from podium.coordinator.adapters.workspaces.presence import Presence
 from podium.coordinator.adapters.workspaces.shelf import Shelf
 from podium.coordinator.adapters.workspaces.stores import Owner, Stores
 from podium.coordinator.adapters.workspaces.supervision import Supervision
-from podium.coordinator.adapters.workspaces.trial import Found, Wanted, tried
+from podium.coordinator.adapters.workspaces.trial import Found, Wanted
 from podium.coordinator.adapters.workspaces.workers import Workers
 from podium.coordinator.domain.ports import PreparedDeployment, WorkspaceLibrary, WorkspacesUnavailableError
 from podium.wire.errors import ErrorCode, PodiumError
@@ -33,20 +33,11 @@ T = TypeVar("T")
 BARRIER_SECONDS: Final = 30.0
 """How long recording what was written may take."""
 
-UNMOUNT_BARRIER_SECONDS: Final = 5.0
-"""How long followers wait for the last changes before an unmount, which records everything in any case."""
-
 RESTORE_SECONDS: Final = 600.0
 """How long a restore may take: it writes what differs, which can be a whole tree."""
 
 MAKE_SECONDS: Final = 300.0
 """How long making a workspace may take: its template, or what was there before, is copied, read and recorded."""
-
-MOUNT_SECONDS: Final = 40.0
-"""How long mounting may take: what the daemon itself allows, and a little more to be told by it."""
-
-UNMOUNT_SECONDS: Final = 70.0
-"""The same of unmounting."""
 
 FORK_SECONDS: Final = 60.0
 """How long a fork may take: some links, whatever the size, behind what is being recorded."""
@@ -55,14 +46,10 @@ ERASE_SECONDS: Final = 600.0
 """How long erasing may take: every file is removed."""
 
 START_SECONDS: Final = 120.0
-"""How long each step of the start may take: cleaning up, finding what was moved, a mount to see what the host can do."""
+"""How long each step of the start may take: cleaning up, finding what was moved."""
 
 STOP_SECONDS: Final = 10.0
 """How long each step of the end may take that is no daemon's."""
-
-MOUNT_PAUSE_SECONDS: Final = 0.1
-MOUNT_PAUSE_MAX_SECONDS: Final = 10.0
-"""Wait before a workspace that could not be mounted again is tried once more, doubled each time."""
 
 LINGER_SECONDS: Final = 30.0
 """How long a workspace stays mounted when its agent sleeps: one that is woken soon finds it there, one that is not costs nothing."""
@@ -80,7 +67,7 @@ class VersionedSettings(NamedTuple):
     pooled: bool = True
     in_namespaces: bool = False
     linger: float = LINGER_SECONDS
-    keep_awake: Literal["off", "auto", "on"] = "auto"
+    keep_awake: Awake = "auto"
 
 
 class Whose(NamedTuple):
@@ -102,13 +89,19 @@ class VersionedWorkspaces:
         self._workers = Workers()
         self._tasks = TaskOwner("workspaces")
         self._known: dict[str, Presence] = {}
-        self._daemons = 0
-        """How many daemons there have been."""
         self._found: Found | None = None
         self._shared = False
-        self._daemon = Daemon(self._places.daemon)
+        self._mounts = Mounts(
+            self._places,
+            self._workers,
+            self._tasks,
+            lambda: self._found.backend if self._found else settings.backend,
+            settings.keep_awake,
+        )
         self._supervision = Supervision(
-            self._places.daemon, lambda: str(self._places.agents) if self._shared else "", self._mount_again
+            self._places.daemon,
+            lambda: str(self._places.agents) if self._shared else "",
+            lambda: self._mounts.come_back(self._known.values()),
         )
 
     # ── what there is ───────────────────────────────────────────────────────────────────────────────────────
@@ -144,33 +137,34 @@ class VersionedWorkspaces:
     # ── start and end ───────────────────────────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
-        """Cleans up, starts the supervisor, and finds out what the host can do.
+        """Cleans up, starts the supervisor, and finds out what the host can do. When that fails nothing is left.
 
         Raises:
             WorkspacesUnavailableError: not what is asked for.
         """
+        try:
+            await self._start()
+        except WorkspacesUnavailableError:
+            await self.stop()
+            raise
+        except (ChronicleError, PodiumError, OSError) as error:
+            await self.stop()
+            raise WorkspacesUnavailableError(_refusal(str(error))) from error
+
+    async def _start(self) -> None:
         self._places.agents.mkdir(mode=0o711, parents=True, exist_ok=True)
         left = await self._workers.run("", lambda: mounting.clean(self._places.data), seconds=START_SECONDS)
         if left:
             _log.info("mounts_cleaned_up", extra={"count": len(left)})
         if moved := await self._workers.run("", self._stores.moved_in, seconds=START_SECONDS):
             _log.info("workspaces_moved", extra={"count": moved})
-        wanted, why = self._settings.backend, self._why_not_fuse()
-        if why is not None and wanted == "fuse":
+        why = self._why_not_fuse()
+        if why is not None and self._settings.backend == "fuse":
             raise WorkspacesUnavailableError(_refusal(why))
         await self._supervision.start()
-        try:
-            self._found = await self._workers.run(
-                "", lambda: self._try("watch" if why else wanted), seconds=START_SECONDS
-            )
-        except (ChronicleError, PodiumError, OSError) as error:
-            await self.stop()
-            raise WorkspacesUnavailableError(_refusal(str(error))) from error
+        self._found = await self._mounts.try_out("watch" if why else self._settings.backend)
         why = why or self._found.why
         _log.info("workspaces", extra={"backend": self._found.backend, **({"reason": why} if why else {})})
-
-    def _try(self, wanted: Wanted) -> Found:
-        return tried(self._daemon, self._places.trial, wanted, for_others=os.geteuid() == 0)
 
     def _why_not_fuse(self) -> str | None:
         """Why mounts of ours would be of no use to agents; sees to it that they are, where that can be done."""
@@ -194,7 +188,7 @@ class VersionedWorkspaces:
             presence.unlink()
         await self._supervision.stop()
         await self._tasks.close()
-        self._daemon.close()
+        self._mounts.close()
         await self._workers.close()
         left = await self._leave()
         if left:
@@ -215,38 +209,6 @@ class VersionedWorkspaces:
         await last.close()
         return left
 
-    async def _mount_again(self) -> None:
-        """The supervisor died and a new one is there: what was mounted is mounted again, each workspace by itself."""
-        self._daemons += 1
-        for presence in self._known.values():
-            presence.unlink()
-        try:
-            await self._workers.run("", lambda: mounting.clean(self._places.agents), seconds=MOUNT_SECONDS)
-        except (PodiumError, OSError) as error:
-            _log.error("mounts_not_cleaned_up", extra={"error": str(error)})
-        for presence in self._known.values():
-            if presence.mounted and not presence.returning:
-                presence.returning = True
-                self._tasks.start(self._return(presence), f"mount the workspace of {presence.agent_id} again")
-
-    async def _return(self, presence: Presence) -> None:
-        """Mounts it again, however often it takes, as long as it is wanted."""
-        pause = MOUNT_PAUSE_SECONDS
-        try:
-            while presence.mounted and presence.daemon != self._daemons:
-                try:
-                    async with presence.lock:
-                        if presence.mounted and presence.daemon != self._daemons:
-                            await self._mount(presence)
-                            _log.info("mounted_again", extra={"agent_id": presence.agent_id})
-                except PodiumError as error:
-                    seen = {"agent_id": presence.agent_id, "error": str(error), "next_try_seconds": pause}
-                    _log.error("not_mounted_again", extra=seen)
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, MOUNT_PAUSE_MAX_SECONDS)
-        finally:
-            presence.returning = False
-
     # ── opening, closing ────────────────────────────────────────────────────────────────────────────────────
 
     async def open(self, agent_id: str, deployment: PreparedDeployment, *, owner: Owner | None) -> Path:
@@ -256,9 +218,9 @@ class VersionedWorkspaces:
             _unlinger(presence)
             if not presence.mounted:
                 given = owner or self._whose.owner_of(agent_id)
-                with _problems():
+                with problems():
                     await self._alone(agent_id, lambda: self._stores.ensure(agent_id, deployment, given), MAKE_SECONDS)
-                await self._mount(presence)
+                await self._mounts.mount(presence)
         return self._places.mountpoint(agent_id)
 
     async def close(self, agent_id: str) -> None:
@@ -277,46 +239,19 @@ class VersionedWorkspaces:
             if presence.lingering is not None:  # nobody opened it meanwhile
                 await self._unmount(presence)
 
-    async def _mount(self, presence: Presence) -> None:
-        store, mountpoint = self._places.store(presence.agent_id), self._places.mountpoint(presence.agent_id)
-        backend = self._found.backend if self._found is not None else self._settings.backend
-        awake, others, daemon = self._settings.keep_awake, os.geteuid() == 0, self._daemons
-
-        def mount() -> Mounted:
-            return self._daemon.mount(store, mountpoint, backend=backend, allow_other=others, keep_awake=awake)
-
-        with _problems():
-            await self._alone(presence.agent_id, mount, MOUNT_SECONDS)
-            presence.mounted = True
-            presence.daemon = daemon
-            await presence.link()
-
     async def _unmount(self, presence: Presence) -> None:
         _unlinger(presence)
-        if not presence.mounted:
-            return
-        with contextlib.suppress(PodiumError, ChronicleError):  # so that followers are told all there is
-            await presence.hear(await presence.ask(Barrier, int, UNMOUNT_BARRIER_SECONDS))
-        presence.mounted = False
-        presence.unlink()
-        presence.turn_id = None
-        try:
-            store = self._places.store(presence.agent_id)
-            done = await self._alone(presence.agent_id, lambda: self._daemon.unmount(store), UNMOUNT_SECONDS)
-            if done.lazy is not None:
-                _log.warning("workspace_in_use", extra={"agent_id": presence.agent_id, "reason": done.lazy})
-        except NotFoundError:
-            return
-        except (ChronicleError, PodiumError, OSError) as error:
-            _log.error("not_unmounted", extra={"agent_id": presence.agent_id, "error": str(error)})
+        if presence.mounted:
+            await self._mounts.unmount(presence)
 
     async def remove(self, agent_id: str) -> None:
         """Unmounts and erases it."""
         presence = self._presence(agent_id)
         async with presence.lock:
             await self._unmount(presence)
-            with _problems():
+            with problems():
                 await self._alone(agent_id, lambda: self._erase(agent_id), ERASE_SECONDS)
+            presence.head = None
         if self._known.get(agent_id) is presence and not presence.followers:
             del self._known[agent_id]
 
@@ -338,7 +273,7 @@ class VersionedWorkspaces:
         """See the port. Of a workspace that nobody serves, its process brought everything outside when it ended."""
         presence = self._presence(agent_id)
         if presence.mounted:
-            with _problems():
+            with problems():
                 await presence.ask(_uploaded, int, UPLOAD_SECONDS)
 
     async def adopt(self, agent_id: str, past: Path, settings: bytes) -> int:
@@ -346,10 +281,12 @@ class VersionedWorkspaces:
         presence = self._presence(agent_id)
         owner = self._whose.owner_of(agent_id)
         async with presence.lock:
-            with _problems():
-                return await self._alone(
+            with problems():
+                at = await self._alone(
                     agent_id, lambda: self._stores.adopt(agent_id, past, settings, owner), MAKE_SECONDS
                 )
+            presence.head = None
+            return at
 
     # ── moments ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -358,7 +295,7 @@ class VersionedWorkspaces:
         presence = self._presence(agent_id)
         if not presence.mounted:
             return await self._here(agent_id, lambda library: library.head, BARRIER_SECONDS)
-        with _problems():
+        with problems():
             return await presence.hear(await presence.ask(Barrier, int, BARRIER_SECONDS))
 
     def quiet(self, agent_id: str) -> int | None:
@@ -375,7 +312,7 @@ class VersionedWorkspaces:
         """See the port."""
         presence = self._presence(agent_id)
         if presence.mounted:
-            with _problems():
+            with problems():
                 await presence.annotate(turn_id)
 
     async def checkpoint(self, agent_id: str, label: str | None, turn_id: str | None) -> int:
@@ -384,7 +321,7 @@ class VersionedWorkspaces:
         if not presence.mounted:
             made = await self._here(agent_id, lambda library: library.checkpoint(label, turn_id), BARRIER_SECONDS)
             return made.iteration
-        with _problems():
+        with problems():
             made = await presence.ask(
                 lambda number: MakeCheckpoint(number, label, turn_id), Checkpoint, BARRIER_SECONDS
             )
@@ -404,7 +341,7 @@ class VersionedWorkspaces:
 
             return await self._here(agent_id, offline, RESTORE_SECONDS)
         raw = os.fsencode(path or "")
-        with _problems():
+        with problems():
             await self._check_moment(agent_id, iteration)
             before = presence.turn_id
             await presence.annotate(turn_id)
@@ -430,7 +367,7 @@ class VersionedWorkspaces:
             if not self.exists(source_agent_id):
                 return
             owner = self._whose.owner_of(agent_id)
-            with _problems():
+            with problems():
                 await self._check_moment(source_agent_id, iteration)
                 await self._alone(
                     agent_id, lambda: self._stores.fork(source_agent_id, iteration, agent_id, owner), FORK_SECONDS
@@ -488,22 +425,8 @@ class VersionedWorkspaces:
             with self._shelf.borrow(agent_id, self._places.store(agent_id)) as library:
                 return what(library)
 
-        with _problems():
+        with problems():
             return await self._workers.run(agent_id, run, seconds=seconds)
-
-
-@contextlib.contextmanager
-def _problems() -> Iterator[None]:
-    """Errors of Chronicle as callers of the port know them."""
-    try:
-        yield
-    except (ChronicleError, TimeoutError, OSError) as error:
-        problem = workspace_problem(error)
-        if problem is None:
-            problem = unavailable("the host refuses to keep the workspace now")
-        if problem.mapping.status >= 500:
-            _log.warning("workspace_refused", extra={"code": problem.code.value, "error": str(error)})
-        raise problem from error
 
 
 def _unlinger(presence: Presence) -> None:
