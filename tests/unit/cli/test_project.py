@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from podium.cli.development.reloading import development_version
-from podium.cli.project import Project
-from podium.cli.scaffold import class_name, python_files
+from podium.cli.project import Project, provide_sdk
+from podium.cli.scaffold import class_name, python_files, typescript_files
 from podium.cli.upload import packed, with_version
 from podium.wire.manifest import ManifestError, parse_manifest
 from podium.wire.refs import Version
@@ -101,6 +101,20 @@ def test_a_syntax_error_is_found_before_anything_is_sent(folder: Path) -> None:
 def test_the_manifest_of_a_new_agent_is_good() -> None:
     manifest = parse_manifest(python_files("my-agent")["podium.toml"].encode())
     assert (manifest.agent_type, manifest.entry) == ("my-agent", "agent:MyAgent")
+
+
+def test_a_new_agent_in_typescript_packs_what_it_needs_and_finds_the_sdk_here(tmp_path: Path) -> None:
+    for name, text in typescript_files("my-agent").items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    provide_sdk(tmp_path)
+    assert (tmp_path / "node_modules" / "@podium" / "ts" / "package.json").is_file()
+    project = Project(tmp_path)
+    assert (project.manifest.runtime, project.manifest.entry) == ("typescript", "src/agent.ts")
+    files = project.files()
+    project.check(files)
+    names = [".gitignore", ".podiumignore", "README.md", "package.json", "podium.toml", "src/agent.ts", "tsconfig.json"]
+    assert [str(path) for path in files] == names
 
 
 @pytest.mark.parametrize(("name", "made"), [("my-agent", "MyAgent"), ("a", "A"), ("2fast", "Agent2fast")])

@@ -22,6 +22,13 @@ SOURCE: Final = Path("src") / "run.ts"
 
 BUILT_NAME: Final = "run.js"
 
+BUILD_FLAGS: Final = (
+    "--target=bun",
+    "--bytecode",
+    "--format=cjs",
+    "--ignore-dce-annotations",  # modules that only register themselves are part of it, whatever the package says
+)
+
 BUILD_SECONDS: Final = 30.0
 """How long building may take; it takes a tenth of a second."""
 
@@ -54,10 +61,9 @@ def make_runner(bun: Path, parent: Path) -> Path:
 
 
 def _build(bun: Path, source: Path, target: Path) -> None:
-    flags = ["--target=bun", "--bytecode", "--format=cjs", f"--outdir={target}"]
     environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(target), "DO_NOT_TRACK": "1"}
     subprocess.run(
-        [str(bun), "build", *flags, str(source)],
+        [str(bun), "build", *BUILD_FLAGS, f"--outdir={target}", str(source)],
         cwd=target,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -75,7 +81,8 @@ def _build(bun: Path, source: Path, target: Path) -> None:
 def _fingerprint(bun: Path, sdk: Path) -> str:
     """Names a Bun and an SDK: other ones need another program."""
     found = bun.resolve()
-    digest = hashlib.sha256(f"{found} {found.stat().st_mtime_ns} {found.stat().st_size}".encode())
+    facts = (found, found.stat().st_mtime_ns, found.stat().st_size, *BUILD_FLAGS)
+    digest = hashlib.sha256(" ".join(map(str, facts)).encode())
     for file in sorted(sdk.glob("src/**/*.ts")):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
