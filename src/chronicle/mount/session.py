@@ -151,10 +151,20 @@ class Session:
         return self._awake.count
 
     def flush(self) -> None:
-        """Notes what open files hold that is not noted yet; for barriers and checkpoints. Any thread."""
+        """Notes what open files hold that is not noted yet; for barriers and checkpoints. Any thread.
+
+        Raises:
+            OSError: one could not be read; all others are noted.
+        """
+        failed: OSError | None = None
         with self._lock:
             for node in list(self.table.writing):
-                self.notes.looked_at(node, quiet_ns=None)
+                try:
+                    self.notes.looked_at(node, quiet_ns=None)
+                except OSError as error:
+                    failed = error
+        if failed is not None:
+            raise failed
 
     def _serve(self, request: Request) -> None:
         """Answers one request, whatever happens: no exception leaves it."""
@@ -311,7 +321,10 @@ class Session:
         if self._rings is not None:
             self._rings.close()
         self._sweep.stop()
-        self.flush()
+        try:
+            self.flush()
+        except OSError:
+            _log.exception("what an open file holds could not be noted")
         for number in list(self.table.handles):
             handle = self.table.closed(number)
             if handle is not None:

@@ -90,9 +90,12 @@ class Sweep:
             self._inherited = {node for node in self._inherited if node.backing_uses}
             closed = [*self._due(), *self._inherited]
         for node in writing:
-            with self._lock:
-                self._notes.looked_at(node, quiet_ns=self._quiet_ns)
-                self.looked_at(node)
+            try:
+                with self._lock:
+                    self._notes.looked_at(node, quiet_ns=self._quiet_ns)
+                    self.looked_at(node)
+            except OSError:  # the others are looked at all the same
+                _log.exception("an open file could not be looked at")
         for node in closed:
             with self._lock:
                 written = self._notes.after_close(node, self._root_fd)
