@@ -82,6 +82,16 @@ async def test_a_user_with_no_dangerous_rights_is_enough(keyed: Server) -> None:
     await discovery.close()
 
 
+async def test_a_socket_of_the_host_does_as_well(tmp_path: Path) -> None:
+    server = Server(tmp_path, f"unixsocket {tmp_path}/valkey.sock").start()
+    discovery = ValkeyDiscovery(ValkeyLocation.parse(f"unix://{tmp_path}/valkey.sock?db=2"))
+    await discovery.check()
+    assert await discovery.acquire_lease("a", "c1") is not None
+    await discovery.close()
+    assert b"db2:keys=" in server.say("INFO", "keyspace")
+    server.kill()
+
+
 @pytest.mark.proves("CONFIG-SECRETS-MASKED")
 async def test_a_wrong_password_is_told_without_the_password(keyed: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
