@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from blake3 import blake3
 
 from tests.noise import leaks
 from tests.system.api import Caller
@@ -196,6 +197,13 @@ async def test_every_backend_says_what_it_is(tmp_path: Path, session: aiohttp.Cl
             assert len(found.body["iterations"]) >= versions
             assert (await agent.files("PUT", "/f", data=b"three")).status == 200
             assert await agent.sh("cat f") == "three"
+            seen = {"If-Match": (await agent.files("GET", "/f")).headers["etag"]}
+            assert (await agent.files("GET", "/f", headers={"If-None-Match": seen["If-Match"]})).status == 304
+            assert (await agent.files("PUT", "/f", data=b"four", headers=seen)).status == 200
+            assert (await agent.files("PUT", "/f", data=b"five", headers=seen)).code == "file_changed"
+            as_json = await agent.files("GET", "/f", headers={"Accept": "application/json"})
+            assert as_json.body["hash"] == blake3(b"four").hexdigest()
+            assert (await agent.files("DELETE", "/f", headers={"If-Match": f'"{as_json.body["hash"]}"'})).status == 200
             status = (await agent.caller.admin("GET", "/api/v1/coordinators")).body["items"]
             assert len(status) == 1
         finally:

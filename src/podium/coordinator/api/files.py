@@ -3,7 +3,6 @@
 import base64
 import mimetypes
 from collections.abc import Iterator
-from itertools import chain
 from typing import Final, NamedTuple
 
 from blake3 import blake3
@@ -46,11 +45,12 @@ _SAFE_HEADERS: Final = {
 """A page an agent wrote must not act in the name of whoever looks at it, and is asked for again each time (cheap, by its tag)."""
 
 
-class _Found(NamedTuple):
-    """A file: where it is when links are followed, what it is."""
+class Found(NamedTuple):
+    """A file: where it is when links are followed, what it is, and at which moment: what is read then is what was found."""
 
     path: bytes
     version: Version
+    moment: int
 
 
 class Files:
@@ -100,19 +100,19 @@ class Files:
 
     async def _read(self, call: Call, at: int | None) -> Answer | Streamed:
         agent_id, path = self._shelves.agent_of(call), _path_of(call)
-        found = await self._shelves.work(agent_id, lambda library: _find(library, path, at))
+        found = await self._shelves.work(agent_id, lambda library: find_file(library, path, at))
         if call.headers.accepts(JSON):
-            return await self._as_json(agent_id, path, found, at)
-        return self._as_bytes(call, agent_id, found, at)
+            return await self._as_json(agent_id, path, found)
+        return self._as_bytes(call, agent_id, found)
 
-    async def _as_json(self, agent_id: str, asked: bytes, found: _Found, at: int | None) -> Answer:
+    async def _as_json(self, agent_id: str, asked: bytes, found: Found) -> Answer:
         version = found.version
         if version.size > JSON_CONTENT_MAX_BYTES:
             raise PodiumError(
                 ErrorCode.MESSAGE_TOO_LARGE,
                 f"the file has {version.size} bytes; over {JSON_CONTENT_MAX_BYTES} read it without Accept: application/json",
             )
-        data = await self._shelves.work(agent_id, lambda library: library.read(found.path, at))
+        data = await self._shelves.work(agent_id, lambda library: library.read(found.path, found.moment))
         try:
             content, encoding = data.decode("utf-8"), "utf-8"
         except UnicodeDecodeError:
@@ -121,7 +121,7 @@ class Files:
         answer = FileContent(text(asked), content, encoding, len(data), digest, version.iteration)  # type: ignore[arg-type]
         return Answer(200, answer, _tags(version))
 
-    def _as_bytes(self, call: Call, agent_id: str, found: _Found, at: int | None) -> Answer | Streamed:
+    def _as_bytes(self, call: Call, agent_id: str, found: Found) -> Answer | Streamed:
         version, headers = found.version, {**_SAFE_HEADERS, **_tags(found.version)}
         kind = _type_of(found.path)
         tag = tag_of(version)
@@ -140,7 +140,7 @@ class Files:
         if span is not None:
             headers["content-range"] = f"bytes {span.start}-{span.stop - 1}/{version.size}"
         headers["content-length"] = str(wanted.stop - wanted.start)
-        chunks = self._shelves.stream(agent_id, lambda library: _cut(library.pieces(found.path, at), wanted))
+        chunks = self._shelves.stream(agent_id, lambda library: cut(library.pieces(found.path, found.moment), wanted))
         return Streamed(chunks, status, kind, headers)
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,14 +212,15 @@ def _lookup(library: WorkspaceLibrary, path: bytes, at: int | None) -> Version |
         return None
 
 
-def _find(library: WorkspaceLibrary, path: bytes, at: int | None) -> _Found:
+def find_file(library: WorkspaceLibrary, path: bytes, at: int | None) -> Found:
     """The file at `path`, through links that stay in the workspace."""
-    where, version = followed(path, lambda each: _lookup(library, each, at))
+    moment = library.head if at is None else at
+    where, version = followed(path, lambda each: _lookup(library, each, moment))
     if version is None:
         raise FileNotFoundInHistoryError(path, at)
     if version.type != "file":
         raise InvalidPathError(path, f"a {version.type} is there; only files have content")
-    return _Found(where, version)
+    return Found(where, version, moment)
 
 
 def _listing(library: WorkspaceLibrary, query: ListingQuery) -> FileListing:
@@ -278,13 +279,15 @@ def _type_of(path: bytes) -> str:
     return f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed
 
 
-def _cut(pieces: Iterator[bytes], span: Span) -> Iterator[bytes]:
-    """Of the whole, what lies in the span."""
+def cut(pieces: Iterator[bytes], span: Span) -> Iterator[bytes]:
+    """Of the whole, what lies in the span. What is read before it gives empty pieces, as a sign that something is done."""
     position = 0
-    for piece in chain(pieces, ()):
+    for piece in pieces:
         start, stop = max(span.start - position, 0), min(span.stop - position, len(piece))
         position += len(piece)
-        if start < stop:
+        if start >= stop:
+            yield b""
+        else:
             yield piece if (start, stop) == (0, len(piece)) else piece[start:stop]
         if position >= span.stop:
             return

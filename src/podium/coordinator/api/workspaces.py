@@ -1,9 +1,11 @@
 """A workspace as a whole: what changed, what differs, taking it back, naming moments, packing it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
+from chronicle.model.iterations import Checkpoint
 from chronicle.model.paths import workspace_path
 from podium.base.http import EVENT_STREAM, Answer, Call, SseEvent, Streamed, event_stream
 from podium.coordinator.api.archives import gzipped_tar
@@ -116,9 +118,12 @@ class WorkspaceRoutes:
         """Names the moment that is now."""
         agent_id, label = self._shelves.agent_of(call), call.body.label
         self._check_exists(agent_id)
-        await self._shelves.workspaces.checkpoint(agent_id, label, None)
+        moment = await self._shelves.workspaces.checkpoint(agent_id, label, None)
         found = await self._shelves.work(agent_id, lambda library: library.checkpoints(limit=BATCH))
-        return next(checkpoint_of(each) for each in found if each.label == label)
+        made = next((each for each in found if (each.iteration, each.label) == (moment, label)), None)
+        if made is None:  # so many came after it
+            made = Checkpoint(moment, time.time_ns() // 1_000_000, label)
+        return checkpoint_of(made)
 
     async def archive(self, call: Call) -> Answer | Streamed:
         """The tree as tar.gz, made while it is sent."""
