@@ -1,36 +1,36 @@
 """The TypeScript SDK replays every golden conversation: a real Bun process for each, over a Unix socket."""
 
 import asyncio
-import shutil
 from pathlib import Path
 
 import pytest
 
+from podium.base.bun import find_bun
+from tests.bun import needs_bun
 from tests.conformance.conversation import DIRECTORY, TIMEOUT_SECONDS, Conversation, Player
 
 ROOT = Path(__file__).parents[2]
 AGENTS = ROOT / "typescript" / "agent" / "test" / "agents"
 RUN = ROOT / "typescript" / "agent" / "src" / "run.ts"
 FILES = sorted(DIRECTORY.glob("*.jsonl"))
-_OWN = ROOT / ".tools" / "bin" / "bun"
-BUN = str(_OWN) if _OWN.exists() else shutil.which("bun")
 
 ENTRIES = {"migrated": "migrated.ts:Migrated"}
 """What the manifest's `entry` would say; the others are the default export of the file named after the agent."""
 
 
 @pytest.mark.proves("SDK-GOLDEN-CONVERSATIONS")
-@pytest.mark.skipif(BUN is None, reason="bun is not installed")
+@needs_bun
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 async def test_the_sdk_plays_its_part(path: Path, tmp_path: Path) -> None:
-    assert BUN is not None
+    bun = find_bun()
+    assert bun is not None
     conversation = Conversation(path)
     connected: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
     address = tmp_path / "link.sock"
     server = await asyncio.start_unix_server(lambda *streams: connected.put_nowait(streams), address)
     entry = ENTRIES.get(conversation.agent, f"{conversation.agent}.ts")
     process = await asyncio.create_subprocess_exec(
-        BUN, RUN, "run", AGENTS, entry, env={"PODIUM_SOCKET": str(address)}, stdout=-1, stderr=-1
+        bun, RUN, "run", AGENTS, entry, env={"PODIUM_SOCKET": str(address)}, stdout=-1, stderr=-1
     )
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):

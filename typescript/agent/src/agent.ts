@@ -89,7 +89,7 @@ export class BaseAgent<S extends DeltaState = DeltaState> {
   onShutdown(_ctx: AgentContext<S>): void | Promise<void> {}
 
   /**
-   * Calls `listener` at every `event`; returns a function that ends it. Exceptions of listeners are logged.
+   * Calls `listener` at every `event`; returns a function that ends it. Its exception counts as one of the hook.
    *
    * @throws AgentUsageError there is no such event.
    */

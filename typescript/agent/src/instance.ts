@@ -198,7 +198,7 @@ export class Instance implements InstanceServices {
       this.outbox.send({ type: "failed", message_id: "", error: turnError(error) });
       this.#ending = true;
       this.#cancelAll();
-      return this.#leave(EXIT_INIT_FAILED, "init");
+      return this.#leave(EXIT_INIT_FAILED);
     }
     if (this.#ending) return;
     this.#started = true;
@@ -231,11 +231,10 @@ export class Instance implements InstanceServices {
       const done = hook().catch((error: unknown) => this.log.failure(`onShutdown (${reason}) failed`, error));
       if (!(await settledWithin(SHUTDOWN_MS, done))) this.log.error(`onShutdown (${reason}) took longer than ${SHUTDOWN_MS} ms`);
     }
-    await this.#leave(EXIT_STOPPED, "shutdown");
+    this.#leave(EXIT_STOPPED);
   }
 
-  async #leave(code: number, task: string): Promise<void> {
-    await this.#tasks.close(LEAVE_MS, task);
+  #leave(code: number): void {
     this.outbox.flush();
     this.#end(code);
   }
