@@ -24,7 +24,7 @@ THREADS: Final = 32
 """Calls at the same time. A thread is started when it is needed: usually there are two or three."""
 
 EACH: Final = 4
-"""Calls at the same time for one workspace: what holds up one of them holds up others only when eight are so."""
+"""Calls at the same time for one workspace, besides one that changes it as a whole: others are held up only when seven hang."""
 
 IDLE_SECONDS: Final = 10.0
 """How long a thread with nothing to do stays for the next call."""
