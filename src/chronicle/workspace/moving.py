@@ -17,7 +17,6 @@ from chronicle.store.history import History
 from chronicle.store.pool import Pool
 from chronicle.workspace import forking
 from chronicle.workspace.tiers import open_pool_at
-from chronicle.workspace.writing import Writing
 
 _log = logging.getLogger(__name__)
 
@@ -47,11 +46,17 @@ def settle_down(past: Path, settings: bytes, root: Path, pool: Path, owner: tupl
     pool.mkdir(mode=0o700, parents=True, exist_ok=True)
     source.write_settings(known)
     at = _whole_until(source, pool)
-    writing = Writing(source)
+    forking.fork(source, known, root, None, lambda into: _fork_history(source, into, at), owner)
+    return at
+
+
+def _fork_history(source: Layout, into: Path, at: int) -> int:
+    """By the history alone: to a recorder, a tree without files would be one whose files were removed."""
+    history = History.open(source.history, writable=True)
     try:
-        forking.fork(source, known, root, None, lambda history: writing.fork(history, at), owner)
+        history.fork(into, at)
     finally:
-        writing.close()
+        history.close()
     return at
 
 

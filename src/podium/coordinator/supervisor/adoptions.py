@@ -32,8 +32,8 @@ _log = logging.getLogger(__name__)
 ADOPT_SECONDS: Final = 120.0
 """How long restoring an agent may take; most take well below a second."""
 
-STALE_NAME: Final = "stale"
-"""Directory beside the agents' where data lie that another host has newer ones of; the last of each agent."""
+STALE_PREFIX: Final = ".stale-"
+"""Directories among the agents' begin so where data lie that another host has newer ones of; the last of each agent."""
 
 
 class Adoptions:
@@ -155,19 +155,22 @@ class Adoptions:
         catalog.ensure_agent(agent_id, entry.tenant_id, entry.deployment, descriptor.agent_created_at)
         target = supervisor.parts.directory / agent_id
         await asyncio.to_thread(_move_into_place, beside, target)
-        if descriptor.workspace is not None:
-            await supervisor.parts.workspaces.adopt(agent_id, target / "past", descriptor.workspace)
+        try:
+            if descriptor.workspace is not None:
+                await supervisor.parts.workspaces.adopt(agent_id, target / "past", descriptor.workspace)
+        except BaseException:  # half of an agent would be taken for all of it
+            await asyncio.to_thread(remove_tree, target, ignore_errors=True)
+            raise
         await asyncio.to_thread(remove_tree, target / "past", ignore_errors=True)
 
     def _put_aside(self, agent_id: str) -> None:
         """Data of this host that another one has newer ones of: kept once, for a person to look into."""
         directory = self._supervisor.parts.directory
-        here, aside = directory / agent_id, directory.parent / STALE_NAME / agent_id
+        here, aside = directory / agent_id, directory / f"{STALE_PREFIX}{agent_id}"
         if not here.exists():
             return
         _log.warning("stale_data_put_aside", extra={"agent_id": agent_id, "directory": str(aside)})
         remove_tree(aside, ignore_errors=True)
-        aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         here.rename(aside)
         for entry in self._supervisor.parts.catalog.instances(agent_id):
             self._supervisor.parts.catalog.remove_instance(entry.instance_id)

@@ -78,6 +78,7 @@ class Recovery:
             return
         instance = Instance(supervisor.facts_of(entry), supervisor.around)
         if not await self._hold(instance):
+            _log.info("moved_away", extra={"agent_id": entry.agent_id, "instance_id": entry.instance_id})
             supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.TERMINATED, reason="moved")
             return
         supervisor.register(instance)

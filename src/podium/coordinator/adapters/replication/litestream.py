@@ -169,7 +169,7 @@ class Litestream:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                process_group=0,
+                start_new_session=True,
                 preexec_fn=end_with_parent,
             )
         except OSError as error:
