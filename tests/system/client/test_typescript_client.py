@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from podium.base.bun import find_bun
+from podium.wire import files
 from tests.bun import needs_bun
 from tests.system.cli.platforms import Up, descendants, running
 
@@ -179,6 +181,7 @@ def test_a_whole_conversation_with_files_fork_and_rewind(up: Up, runtime: Runtim
         "streamed": 2,
         "followed": True,
         "forkCount": 1,
+        "isMoment": True,
         "rewoundCount": 1,
         "undoneCount": 2,
         "moments": ["rewind", "rewind"],
@@ -307,9 +310,10 @@ async def _cable(target: str) -> AsyncIterator[_Cable]:
 def test_the_program_of_the_how_to_does_what_it_says(up: Up, runtime: Runtime) -> None:
     page = (ROOT / "docs" / "howto" / "write-a-client.md").read_text()
     (program,) = re.findall(r"^```ts\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    (runtime.folder / "how-to.mjs").write_text(program)
+    agent = f"nora-{Path(runtime.command[0]).name}"
+    (runtime.folder / "how-to.mjs").write_text(program.replace("nora", agent))
     said = _run(runtime.command_of("how-to.mjs"), runtime.folder, **_access(up))
-    assert re.fullmatch(r"message \d: 'hello'\n", said)
+    assert said == "message 1: 'hello'\n"
 
 
 def test_a_strict_program_compiles_against_the_package(consumer: Path) -> None:
@@ -342,6 +346,21 @@ def test_what_is_packed_is_what_is_needed(consumer: Path) -> None:
                 target = line.rpartition(" from ")[2].strip('";')
                 assert target.startswith("."), f"{module}: {line}"
                 assert (module.parent / target).is_file(), f"{module}: {line}"
+
+
+def test_the_types_of_files_have_the_fields_of_the_wire() -> None:
+    text = (TYPESCRIPT / "client" / "src" / "api" / "file_types.ts").read_text()
+    declared: dict[str, str] = dict(re.findall(r"^export interface (\w+) \{\n(.*?)^\}", text, re.MULTILINE | re.DOTALL))
+    renamed = {"IterationMeta": "FileIteration"}
+    for name, body in declared.items():
+        fields = re.findall(r"^  (\w+)(\??): ", body, re.MULTILINE)
+        wire = msgspec.structs.fields(getattr(files, renamed.get(name, name)))
+        assert [field for field, _ in fields] == [field.encode_name for field in wire], name
+        # What is left out of an answer when it has nothing to say is what may be absent here.
+        assert {field for field, mark in fields if mark} == {
+            field.encode_name for field in wire if field.default is None and field.encode_name != "next_cursor"
+        }, name
+    assert len(declared) == 9
 
 
 def test_a_node_without_websocket_says_what_to_do(consumer: Path) -> None:

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { filePath } from "../src/api/call.ts";
-import { bytesOf, PodiumClient, PodiumConnectionError } from "../src/index.ts";
+import { bytesOf, PodiumClient, PodiumConnectionError, systemTiming } from "../src/index.ts";
 import { readSettings } from "../src/settings.ts";
 import { failure } from "./fake_server.ts";
 import { problem, StubGateway } from "./stub_gateway.ts";
@@ -219,6 +219,43 @@ test("followed logs come as records, in whatever pieces they arrive", async () =
   for await (const each of podium.instances.followLogs(ID, { level: "info" })) records.push(each.id);
   expect(records).toEqual([1, 2]);
   expect(gateway.seen[0]!.path).toBe(`/api/v1/instances/${ID}/logs?level=info&follow=true`);
+});
+
+describe("a streamed answer", () => {
+  const endless = (): Response =>
+    new Response(
+      new ReadableStream({
+        start: (controller) => controller.enqueue(new TextEncoder().encode("beginning")),
+      }),
+    );
+
+  test("ends with the reason of its signal", async () => {
+    gateway.answers = [endless];
+    const stop = new AbortController();
+    const reader = (await podium.files.stream(ID, "a.txt", { signal: stop.signal })).getReader();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe("beginning");
+    const rest = failure(reader.read());
+    stop.abort("enough");
+    expect(await rest).toBe("enough");
+  });
+
+  test("is given up after 75 s of silence", async () => {
+    gateway.answers = [endless];
+    const timing = { ...hurry, now: () => 0, chance: () => 0, after: (ms: number, act: () => void) => systemTiming.after(ms / 1_500, act) };
+    const hasty = new PodiumClient({ url: gateway.url, timing });
+    const reader = (await hasty.files.stream(ID, "a.txt")).getReader();
+    await reader.read();
+    expect(await failure(reader.read())).toMatchObject({ code: "unreachable", instanceId: ID, retryable: true });
+  });
+
+  test("that breaks is the one error too", async () => {
+    const broken = (): ReadableStream => new ReadableStream({ pull: (controller) => controller.error(new Error("broken")) });
+    gateway.answers = [new Response("")];
+    const client = new PodiumClient({ url: gateway.url, fetch: async () => new Response(broken()) });
+    const reader = (await client.files.stream(ID, "a.txt", { at: 3 })).getReader();
+    expect(await failure(reader.read())).toMatchObject({ code: "unreachable", operation: "readFile", detail: `${gateway.url}: broken` });
+    await client.close();
+  });
 });
 
 describe("failures", () => {

@@ -50,6 +50,13 @@ export class Agents {
     return readPages(this.#transport, { operation: "listMoments", parts: ["agents", agentId, "moments"] }, options);
   }
 
+  /** The moment `at` means. */
+  async moment(agentId: string, at: MomentRef, options: CallOptions = {}): Promise<Moment> {
+    const path = apiPath(["agents", agentId, "moments"], { at });
+    const page = await this.#transport.json<{ items: [Moment] }>({ ...options, operation: "getMoment", method: "GET", path });
+    return page.items[0];
+  }
+
   /**
    * Makes an agent that begins as this one was: conversation, state and files. Its instance is asleep. Repeating it after a
    * lost answer gives the same agent: every call carries an `Idempotency-Key`.

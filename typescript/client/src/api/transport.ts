@@ -1,6 +1,7 @@
 import { factsOf, PodiumConnectionError } from "../errors.ts";
+import { linked, type Linked } from "../resilience/linked.ts";
 import { CALLS, NEVER, withRetry } from "../resilience/retry.ts";
-import type { Timing } from "../resilience/timing.ts";
+import { unlessAborted, type Timing } from "../resilience/timing.ts";
 import { headersOf, type Settings } from "../settings.ts";
 import { REQUEST_MS, type Call } from "./call.ts";
 
@@ -46,14 +47,21 @@ export class Transport {
   }
 
   /** The bytes of an answer as they come; cancel the stream to end it early. Once it has begun, only silence ends it. */
-  stream(call: Call): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+  async stream(call: Call): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+    const outer = linked([this.#closing.signal, call.signal]);
     const lost = (detail: string, cause?: unknown): Error => this.#unreachable(call, detail, cause);
-    return this.#try(call, async (response) => watched(response.body ?? new Blob().stream(), this.timing, lost));
+    try {
+      const body = await this.#try(call, outer.signal, async (response) => response.body ?? new Blob().stream());
+      return watched(body, this.timing, outer, lost);
+    } catch (error) {
+      outer.unlink();
+      throw error;
+    }
   }
 
   /** One try, without reading the answer's body. */
   async probe(call: Call): Promise<void> {
-    await this.#try(call, async (response) => {
+    await this.#try(call, this.#closing.signal, async (response) => {
       await response.body?.cancel();
     });
   }
@@ -68,32 +76,35 @@ export class Transport {
     this.#closing.abort(new PodiumConnectionError("close", { code: "unreachable", detail: "the client was closed", retryable: false }));
   }
 
-  #repeated<T>(call: Call, read: (response: Response) => Promise<T>): Promise<T> {
+  async #repeated<T>(call: Call, read: (response: Response) => Promise<T>): Promise<T> {
     const policy = call.repeatable === false ? NEVER : CALLS;
-    const closing = this.#closing.signal;
-    const signal = call.signal === undefined ? closing : AbortSignal.any([call.signal, closing]);
-    return withRetry(policy, this.timing, () => this.#try(call, read), signal);
+    const outer = linked([this.#closing.signal, call.signal]);
+    try {
+      return await withRetry(policy, this.timing, () => this.#try(call, outer.signal, read), outer.signal);
+    } finally {
+      outer.unlink();
+    }
   }
 
-  /** One try: headers and body within the call's limit. */
-  async #try<T>(call: Call, read: (response: Response) => Promise<T>): Promise<T> {
+  /** One try: headers and body within the call's limit, unless `outer` is aborted. */
+  async #try<T>(call: Call, outer: AbortSignal, read: (response: Response) => Promise<T>): Promise<T> {
+    outer.throwIfAborted();
     const limitMs = call.limitMs ?? REQUEST_MS;
     const limit = new AbortController();
-    const outer = [this.#closing.signal, ...(call.signal === undefined ? [] : [call.signal])];
-    for (const signal of outer) signal.throwIfAborted();
     const cancelLimit = this.timing.after(limitMs, () => limit.abort());
+    const inner = linked([limit.signal, outer]);
     try {
-      const signal = AbortSignal.any([limit.signal, ...outer]);
-      const response = await this.#fetch(this.settings.url + call.path, requestOf(call, this.settings, signal));
+      const response = await this.#fetch(this.settings.url + call.path, requestOf(call, this.settings, inner.signal));
       if (!response.ok) throw await refusal(call, response);
       return await read(response);
     } catch (error) {
       if (error instanceof PodiumConnectionError) throw error;
-      for (const signal of outer) signal.throwIfAborted();
+      outer.throwIfAborted();
       const detail = limit.signal.aborted ? `no answer within ${limitMs / 1000} s` : reasonOf(error);
       throw this.#unreachable(call, detail, error);
     } finally {
       cancelLimit();
+      inner.unlink();
     }
   }
 
@@ -112,30 +123,35 @@ export class Transport {
 function watched(
   body: ReadableStream<Uint8Array<ArrayBuffer>>,
   timing: Timing,
+  outer: Linked,
   lost: (detail: string, cause?: unknown) => Error,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const reader = body.getReader();
+  const next = (): ReturnType<typeof reader.read> =>
+    new Promise((resolve, reject) => {
+      const silent = timing.after(SILENT_MS, () => reject(lost(`nothing came for ${SILENT_MS / 1000} s`)));
+      const failed = (error: unknown): void => reject(lost(reasonOf(error), error));
+      unlessAborted(reader.read().catch(failed), outer.signal).then(
+        (result) => (silent(), result === undefined ? undefined : resolve(result)),
+        (reason: unknown) => (silent(), reject(reason)),
+      );
+    });
   return new ReadableStream({
-    pull: (controller) =>
-      new Promise((settle) => {
-        const giveUp = timing.after(SILENT_MS, () => {
-          controller.error(lost(`nothing came for ${SILENT_MS / 1000} s`));
-          reader.cancel().catch(() => undefined);
-          settle();
-        });
-        reader
-          .read()
-          .then(({ done, value }) => {
-            if (done) controller.close();
-            else controller.enqueue(value);
-          })
-          .catch((error: unknown) => controller.error(lost(reasonOf(error), error)))
-          .finally(() => {
-            giveUp();
-            settle();
-          });
-      }),
-    cancel: (reason) => reader.cancel(reason),
+    pull: async (controller) => {
+      try {
+        const { done, value } = await next();
+        if (!done) return controller.enqueue(value);
+        controller.close();
+      } catch (error) {
+        controller.error(error);
+        reader.cancel().catch(() => undefined);
+      }
+      outer.unlink();
+    },
+    cancel: (reason) => {
+      outer.unlink();
+      return reader.cancel(reason);
+    },
   });
 }
 

@@ -73,6 +73,7 @@ for await (const meta of podium.files.follow(instanceId, { after: second.iterati
 // ── fork and rewind ────────────────────────────────────────────────────────────────────────────────────────────
 const fork = await podium.agents.fork(agentId, { at: ack.turn_id });
 seen.forkCount = (await podium.instances.state(fork.instance_id)).state.count;
+seen.isMoment = (await podium.agents.moment(agentId, ack.turn_id)).seq === seen.lastSeq;
 const rewound = await podium.agents.rewind(agentId, ack.turn_id);
 seen.rewoundCount = (await podium.instances.state(instanceId)).state.count;
 await podium.agents.rewind(agentId, rewound.undo);
