@@ -29,7 +29,8 @@ def find_bun(environment: Mapping[str, str] = os.environ) -> Path | None:
     """
     given = environment.get(BUN_VARIABLE)
     if given:
-        return Path(given).absolute() if os.access(given, os.X_OK) and Path(given).is_file() else None
+        program = Path(given).expanduser().absolute()
+        return program if os.access(program, os.X_OK) and program.is_file() else None
     searched = (sysconfig.get_path("scripts"), environment.get("PATH", os.defpath), str(_CHECKOUT / ".tools" / "bin"))
     for path in searched:
         found = shutil.which("bun", path=path)

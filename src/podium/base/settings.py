@@ -151,6 +151,12 @@ class CoordinatorSettings(_Shared):
         None,
         "isolation of agents; default: the best the host can give",
     )
+    bun: Path | None = setting(
+        "PODIUM_BUN",
+        path,
+        None,
+        "the Bun that runs agents in TypeScript; default: the one beside Podium's programs, on `PATH`, or in `.tools/bin`",
+    )
     agents_limit: int = setting(
         "AGENTS_LIMIT", positive, "2000", "agents awake at once; beyond: 503 `no_coordinator_available`"
     )

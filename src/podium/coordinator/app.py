@@ -82,7 +82,11 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
         processes=processes,
         workspaces=_workspaces(settings, processes, catalog),
         deployments=LocalDeployments(
-            settings, objects, processes.deployments_in_use, hidden=processes.plan.hides_deployments
+            settings,
+            objects,
+            processes.deployments_in_use,
+            hidden=processes.plan.hides_deployments,
+            bun=settings.bun,
         ),
         catalog=catalog,
         vault=Vault(Sealer(settings.secrets_key.reveal(), previous)),

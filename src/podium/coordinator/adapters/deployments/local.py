@@ -62,7 +62,7 @@ class LocalDeployments:
 
     To make room, the least recently used go first; never one whose id `in_use` names (by default all that were asked for
     since the coordinator started), nor one used in the last `recent_seconds`, from which something may just be starting.
-    `hidden`: see `Layout`.
+    `hidden`: see `Layout`. `bun`: what runs TypeScript; None: what `find_bun` finds when it is needed.
     """
 
     def __init__(
@@ -73,7 +73,9 @@ class LocalDeployments:
         *,
         recent_seconds: float = RECENT_SECONDS,
         hidden: bool = False,
+        bun: Path | None = None,
     ) -> None:
+        self._bun = bun
         self._settings = settings
         self._registry = Registry(objects, settings.environment, has_bucket=settings.s3_bucket is not None)
         self._layout = Layout(settings.data / "deployments", hidden=hidden)
@@ -135,7 +137,7 @@ class LocalDeployments:
             return None
         if manifest.runtime == "typescript":
             link_sdk(final)  # Podium may lie elsewhere than when it was made
-            return PreparedDeployment(deployment, manifest, final / "bundle", bun_path())
+            return PreparedDeployment(deployment, manifest, final / "bundle", bun_path(self._bun))
         if ready.has_environment and ready.python_version != platform.python_version():
             return None
         python = final / "env" / "bin" / "python" if ready.has_environment else Path(sys.executable)
@@ -168,8 +170,11 @@ class LocalDeployments:
             progress("environment")
             mark = {MARK_VARIABLE: HostSettings(self._settings.data).mark}
             seconds = self._settings.environment_seconds
-            install = install_packages if manifest.runtime == "typescript" else make_environment
-            has_environment = await install(making / "bundle", making, seconds, mark)
+            bundle = making / "bundle"
+            if manifest.runtime == "typescript":
+                has_environment = await install_packages(bundle, making, bun_path(self._bun), seconds, mark)
+            else:
+                has_environment = await make_environment(bundle, making, seconds, mark)
             size = await asyncio.to_thread(disk_bytes, making)
             ready = Ready(deployment.checksum, size, has_environment, platform.python_version())
             await asyncio.to_thread(self._layout.publish, making, self._layout.final(deployment), ready)

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from podium.base.bun import BUN_REMEDY, SDK_NAME, find_bun, link_sdk
+from podium.base.bun import BUN_REMEDY, BUN_VARIABLE, SDK_NAME, find_bun, link_sdk
 from podium.coordinator.adapters.deployments.tools import (
     BUILDER_UID,
     give_to_builder,
@@ -50,13 +50,13 @@ class Declared(NamedTuple):
     scripts: bool
 
 
-def bun_path() -> Path:
-    """The Bun of this host.
+def bun_path(given: Path | None = None) -> Path:
+    """The Bun of this host: the one that was `given`, else the one that is found.
 
     Raises:
         PodiumError: `agent_start_failed`, there is none.
     """
-    found = find_bun()
+    found = find_bun() if given is None else find_bun({BUN_VARIABLE: str(given)})
     if found is None:
         raise PodiumError(
             ErrorCode.AGENT_START_FAILED, f"this host has no Bun to run agents in TypeScript with: {BUN_REMEDY}"
@@ -95,14 +95,13 @@ def command(bun: Path, wanted: Declared) -> list[str]:
     return [str(bun), "install", *flags, *([] if wanted.scripts else ["--ignore-scripts"])]
 
 
-async def install_packages(bundle: Path, making: Path, seconds: float, mark: Mapping[str, str]) -> bool:
+async def install_packages(bundle: Path, making: Path, bun: Path, seconds: float, mark: Mapping[str, str]) -> bool:
     """Links the SDK above the bundle, and makes `bundle/node_modules` if it needs one; whether it did. `mark` goes into the
     tool's environment.
 
     Raises:
-        PodiumError: `agent_start_failed` with the tool's last lines, or without Bun; `invalid_bundle`. Nothing runs on.
+        PodiumError: `agent_start_failed` with the tool's last lines; `invalid_bundle`. Nothing runs on.
     """
-    bun = bun_path()
     link_sdk(making)
     wanted = declared(bundle)
     if wanted is None:

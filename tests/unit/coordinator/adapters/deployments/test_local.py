@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from podium.base.bun import find_bun, sdk_directory
 from podium.base.bundles import pack
 from podium.base.clock import SystemClock
 from podium.base.objects import ObjectDamagedError, ObjectStoreUnavailableError
@@ -24,6 +25,7 @@ from podium.coordinator.adapters.deployments.environments import commands
 from podium.coordinator.adapters.deployments.layout import Layout
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.rest import Deployment
+from tests.bun import needs_bun
 
 MANIFEST = '[agent]\ntype = "{}"\nversion = "1.0.0"\nruntime = "python"\nentry = "agent:Agent"\n'
 
@@ -397,3 +399,50 @@ async def test_no_other_user_can_look_around_among_deployments(shelf: Shelf) -> 
     assert {path.name: path.stat().st_mode & 0o777 for path in (root, *root.iterdir())} == {
         "deployments": 0o711, ".locks": 0o700, ".making": 0o711, ".going": 0o700, "echo": 0o711
     }  # fmt: skip
+
+
+TYPESCRIPT = MANIFEST.replace("python", "typescript").replace("agent:Agent", "agent.ts")
+
+
+@needs_bun
+async def test_a_typescript_deployment_runs_on_bun_and_finds_the_sdk(shelf: Shelf) -> None:
+    files = {"podium__toml": TYPESCRIPT.format("echo").encode(), "agent__ts": b"export default 1;\n"}
+    deployment = await shelf.bundle("echo", **files)
+    there = shelf.open()
+    prepared = await there.ensure(deployment)
+    assert prepared.interpreter == find_bun()
+    link = prepared.directory.parent / "node_modules" / "@podium" / "ts"
+    assert link.readlink() == sdk_directory()
+    assert not list(prepared.directory.rglob("__pycache__"))
+    await there.close()
+    link.unlink()  # as when Podium was installed somewhere else
+    link.symlink_to("/gone")
+    again = shelf.open()
+    await again.ensure(deployment)
+    assert link.readlink() == sdk_directory()
+    await again.close()
+
+
+@needs_bun
+@pytest.mark.proves("ENVIRONMENT-ATOMIC")
+async def test_packages_that_can_not_be_installed_leave_nothing(shelf: Shelf) -> None:
+    package = b'{"dependencies": {"gone": "file:./gone"}}'
+    files = {"podium__toml": TYPESCRIPT.format("echo").encode(), "package__json": package, "agent__ts": b""}
+    deployment = await shelf.bundle("echo", **files)
+    there = shelf.open()
+    with pytest.raises(PodiumError) as refused:
+        await there.ensure(deployment)
+    assert refused.value.code is ErrorCode.AGENT_START_FAILED
+    assert any("gone" in line for line in refused.value.logs or [])
+    assert shelf.left_half_made() == []
+    await there.close()
+
+
+async def test_without_bun_a_typescript_deployment_is_refused_with_what_to_do(shelf: Shelf) -> None:
+    files = {"podium__toml": TYPESCRIPT.format("echo").encode(), "agent__ts": b""}
+    deployment = await shelf.bundle("echo", **files)
+    there = LocalDeployments(Settings(shelf.data), shelf.store, bun=shelf.directory / "nothing")
+    with pytest.raises(PodiumError, match="set PODIUM_BUN"):
+        await there.ensure(deployment)
+    assert shelf.left_half_made() == []
+    await there.close()

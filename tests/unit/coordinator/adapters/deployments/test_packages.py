@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from podium.base.bun import find_bun, sdk_directory
-from podium.coordinator.adapters.deployments.packages import command, declared, install_packages
+from podium.coordinator.adapters.deployments.packages import bun_path, command, declared, install_packages
 from podium.wire.errors import ErrorCode, PodiumError
 from tests.bun import needs_bun
 
@@ -46,7 +46,7 @@ def bundle(directory: Path, **package: Any) -> Path:
 async def install(made: Path, seconds: float = 30.0) -> bool:
     for parent in (made, *made.parents[:3]):  # as a builder's user id reaches it
         parent.chmod(0o755)
-    return await install_packages(made, made.parent, seconds, {})
+    return await install_packages(made, made.parent, find_bun() or Path("bun"), seconds, {})
 
 
 def run(made: Path, code: str) -> str:
@@ -164,8 +164,7 @@ async def test_packages_that_can_not_be_installed_tell_why(tmp_path: Path) -> No
     assert any("gone" in line for line in refused.value.logs or [])
 
 
-async def test_without_bun_the_error_names_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PODIUM_BUN", str(tmp_path / "nothing"))
-    with pytest.raises(PodiumError, match=r"PODIUM_BUN") as refused:
-        await install(bundle(tmp_path))
+def test_without_bun_the_error_names_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(PodiumError, match=r"set PODIUM_BUN") as refused:
+        bun_path(tmp_path / "nothing")
     assert refused.value.code is ErrorCode.AGENT_START_FAILED
