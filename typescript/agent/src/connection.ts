@@ -21,7 +21,9 @@ export interface Connection {
   write(data: Uint8Array): void;
   /** Bytes the kernel has not taken yet. */
   readonly unsent: number;
-  /** Resolves at once unless more than `LINK_AHEAD_MAX_BYTES` are unsent, else when most of it has left. */
+  /** Whether more than `LINK_AHEAD_MAX_BYTES` are unsent, or were and most of it has not left yet. */
+  readonly behind: boolean;
+  /** Resolves when it is not behind any more, or the peer is gone. */
   room(): Promise<void>;
   /** Resolves when nothing is unsent, or the peer is gone. */
   drained(): Promise<void>;
@@ -76,9 +78,14 @@ export class SendQueue {
     this.#tell();
   }
 
+  /** See `Connection.behind`. */
+  get behind(): boolean {
+    return this.#size > LINK_AHEAD_MAX_BYTES || this.#room !== null;
+  }
+
   /** See `Connection.room`. */
   room(): Promise<void> {
-    if (this.#size <= LINK_AHEAD_MAX_BYTES && this.#room === null) return Promise.resolve();
+    if (!this.behind) return Promise.resolve();
     this.#room ??= deferred();
     return this.#room.promise;
   }
@@ -168,6 +175,10 @@ class SocketConnection implements Connection {
 
   write(data: Uint8Array): void {
     this.#queue.write(data);
+  }
+
+  get behind(): boolean {
+    return this.#queue.behind;
   }
 
   room(): Promise<void> {

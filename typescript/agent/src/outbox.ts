@@ -11,6 +11,9 @@ import type { FromAgent } from "./wire/link.ts";
 /** Largest content of an event: with its envelope it must fit a frame of the stream. */
 const CONTENT_MAX_BYTES = FRAME_MAX_BYTES - 4096;
 
+/** The most bytes of UTF-8 one UTF-16 unit becomes: shorter texts need not be measured. */
+const BYTES_PER_UNIT = 3;
+
 /** With more than this queued in one loop turn, the next await reaches the loop. */
 const TURN_BYTES = 64 * 1024;
 
@@ -65,8 +68,8 @@ export class Outbox {
    * @throws AgentUsageError the content is longer than an event may be.
    */
   sendEvent(messageId: string, name: string, content: string): void {
-    const bytes = byteLength(content);
-    if (bytes > CONTENT_MAX_BYTES) {
+    if (content.length > CONTENT_MAX_BYTES / BYTES_PER_UNIT && byteLength(content) > CONTENT_MAX_BYTES) {
+      const bytes = byteLength(content);
       throw new AgentUsageError(`${name}: ${bytes} bytes of content; at most ${CONTENT_MAX_BYTES} are allowed`);
     }
     const id = JSON.stringify(messageId);
@@ -81,17 +84,29 @@ export class Outbox {
    */
   async room(signal: AbortSignal): Promise<void> {
     if (this.#size > TURN_BYTES) await nextLoopTurn();
-    await unlessAborted(signal, this.#connection.room());
+    signal.throwIfAborted();
+    if (this.#connection.behind) await unlessAborted(signal, this.#connection.room());
   }
 
   /** Sends what is queued now, in one write. */
   flush(): void {
     this.#scheduled = false;
     if (this.#pending.length === 0) return;
-    const bodies = this.#pending.flatMap((part) => (part === null ? this.#stateFrames() : [part]));
+    const bodies: string[] = [];
+    let bytes = this.#size;
+    for (const part of this.#pending) {
+      if (part !== null) {
+        bodies.push(part);
+        continue;
+      }
+      for (const frame of this.#stateFrames()) {
+        bodies.push(frame);
+        bytes += byteLength(frame);
+      }
+    }
     this.#pending = [];
     this.#size = 0;
-    this.#connection.write(packed(bodies, bodies.reduce((bytes, body) => bytes + byteLength(body), 0)));
+    if (bodies.length > 0) this.#connection.write(packed(bodies, bytes));
   }
 
   #add(body: string): void {

@@ -65,7 +65,9 @@ export class TurnSpeaker implements Speaker {
   tell<Name extends AgentEventName>(name: Name, content: EventContents[Name], keep?: UnsettledCall): void {
     const { turn } = this;
     if (turn?.progress.over === true) throw new AgentUsageError(`${name}: the turn ${turn.id} is over`);
-    for (const call of [...this.unsettled]) if (call !== keep && !call.waitsForArguments) call.settle();
+    if (this.unsettled.length > 0) {
+      for (const call of [...this.unsettled]) if (call !== keep && !call.waitsForArguments) call.settle();
+    }
     this.#instance.outbox.sendEvent(turn?.messageId ?? "", name, encode(content, name));
   }
 

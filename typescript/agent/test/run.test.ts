@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -73,6 +73,20 @@ test("an entry that can't be loaded is told on stderr, without connecting", asyn
   const broken = await ran(["run", ENTRIES, "broken.ts"]);
   expect(broken.code).toBe(1);
   expect(broken.stderr).toMatch(/importing broken\.ts failed: RangeError: no key[^]+caused by RangeError: no key\n +at/);
+});
+
+test("a bundle that holds another copy of the SDK gets the one that serves it", async () => {
+  const bundle = mkdtempSync(join(tmpdir(), "podium-bundle-"));
+  const other = join(bundle, "node_modules", "@podium", "ts");
+  mkdirSync(other, { recursive: true });
+  writeFileSync(join(other, "package.json"), JSON.stringify({ name: "@podium/ts", type: "module", main: "index.js" }));
+  writeFileSync(join(other, "index.js"), "export class BaseAgent {}");
+  const agent = 'import { BaseAgent } from "@podium/ts"; export default class Mine extends BaseAgent {}';
+  writeFileSync(join(bundle, "agent.ts"), agent);
+  const { code, stderr, frames } = await ran(["run", bundle, "agent.ts"]);
+  rmSync(bundle, { recursive: true, force: true });
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(frames.map((frame) => frame.type)).toEqual(["ready", "complete"]);
 });
 
 test("wrong arguments are told", async () => {

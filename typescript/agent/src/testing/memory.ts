@@ -37,6 +37,10 @@ class MemoryConnection implements Connection {
     if (!this.#closed) this.#peer?.arrive(data);
   }
 
+  get behind(): boolean {
+    return false;
+  }
+
   async room(): Promise<void> {}
 
   async drained(): Promise<void> {}
