@@ -78,7 +78,7 @@ def provide_sdk(directory: Path) -> None:
 
 def _entry_files(manifest: Manifest) -> list[str]:
     if manifest.runtime == "typescript":
-        return [manifest.entry.removeprefix("./")]
+        return [manifest.entry.partition(":")[0].removeprefix("./")]
     module = manifest.entry.partition(":")[0].replace(".", "/")
     return [f"{module}.py", f"{module}/__init__.py"]
 

@@ -18,6 +18,7 @@ MANIFEST_NAME: Final = "podium.toml"
 MANIFEST_MAX_BYTES: Final = 256 * 1024
 """A larger manifest is refused unread."""
 
+_TYPESCRIPT_ENTRY = re.compile(r"(?P<file>.+\.(ts|tsx|js|mjs))(:[A-Za-z_$][\w$]*)?", re.ASCII | re.DOTALL)
 _PYTHON_ENTRY = re.compile(r"[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*:[A-Za-z_][\w]*", re.ASCII)
 
 
@@ -196,9 +197,10 @@ def _check_entry(agent: _AgentTable) -> None:
     if agent.runtime == "python" and not _PYTHON_ENTRY.fullmatch(agent.entry):
         raise ManifestError(f'agent.entry {agent.entry!r}: write module:attribute, such as "agent:Counter"')
     if agent.runtime == "typescript":
-        _inside("agent.entry", agent.entry)
-        if not agent.entry.endswith((".ts", ".tsx", ".js", ".mjs")):
+        written = _TYPESCRIPT_ENTRY.fullmatch(agent.entry)
+        if written is None:
             raise ManifestError(f'agent.entry {agent.entry!r}: write the path of a module, such as "src/agent.ts"')
+        _inside("agent.entry", written["file"])
 
 
 def _inside(key: str, path: str | None) -> str | None:

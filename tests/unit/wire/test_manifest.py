@@ -56,8 +56,14 @@ def test_what_is_no_valid_manifest_is_refused_with_a_sentence(text: bytes) -> No
 def test_a_typescript_entry_is_a_module_path_inside_the_bundle() -> None:
     text = AGENT.replace(b"python", b"typescript")
     assert parse_manifest(text.replace(b"agent:CodingAgent", b"src/agent.ts")).entry == "src/agent.ts"
-    with pytest.raises(ManifestError, match="inside the bundle"):
-        parse_manifest(text.replace(b"agent:CodingAgent", b"../agent.ts"))
+    named = b"src/agent.ts:Counter"
+    assert parse_manifest(text.replace(b"agent:CodingAgent", named)).entry == named.decode()
+    for outside in (b"../agent.ts", b"/agent.ts:Counter"):
+        with pytest.raises(ManifestError, match="inside the bundle"):
+            parse_manifest(text.replace(b"agent:CodingAgent", outside))
+    for wrong in (b"agent", b"agent.py", b"agent.ts:", b"agent.ts:1", b":Counter"):
+        with pytest.raises(ManifestError, match="path of a module"):
+            parse_manifest(text.replace(b"agent:CodingAgent", wrong))
 
 
 def test_limits_of_a_create_call_go_over_those_of_the_manifest() -> None:
