@@ -65,6 +65,8 @@ def admit(holder: Any, at: str, key: str | int, value: Any, shape: Shape | None,
     """
     if shape is None:
         if is_simple(value):
+            if kind_of_node(freed) is not None and freed._parent is holder:
+                freed._parent = None
             return value, value
         if is_flat(value) and kind_of_node(freed) is None:
             return _admit_flat(holder, at, key, value)
@@ -126,7 +128,10 @@ class Admission:
     def __init__(self, holder: Any, freed: Iterable[Any], *, remember: bool = True) -> None:
         self._holder = holder
         self._journal, self._base = place(holder)
-        self._freed = [(node, node._parent) for node in freed if kind_of_node(node) is not None]
+        # One that was taken out with what it lay in, and put elsewhere since, is free no more.
+        self._freed = [
+            (node, node._parent) for node in freed if kind_of_node(node) is not None and node._parent is holder
+        ]
         self._remember = remember
         self._seen: dict[int, tuple[str, Any]] = {}  # holds them, or an id could come twice
         self._open: set[int] = set()

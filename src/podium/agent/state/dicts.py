@@ -45,14 +45,14 @@ class TrackedDict(dict[str, Any]):
         if key not in self:
             return super().pop(key, *default)
         value = super().pop(key)
-        leave(value)
+        leave(self, value)
         note(self, "remove", segment(key))
         return value
 
     def popitem(self) -> tuple[str, Any]:
         """As `dict.popitem`."""
         key, value = super().popitem()
-        leave(value)
+        leave(self, value)
         note(self, "remove", segment(key))
         return key, value
 
@@ -75,7 +75,7 @@ class TrackedDict(dict[str, Any]):
         if not self:
             return
         for value in self.values():
-            leave(value)
+            leave(self, value)
         super().clear()
         note_whole(self)
 
@@ -104,9 +104,9 @@ def note_whole(node: Any) -> None:
     note(node, "replace", "", payload_of(node, special=node._shape is not None))
 
 
-def leave(value: Any) -> None:
-    """`value` is no longer part of what it was in."""
-    if kind_of_node(value) is not None:
+def leave(holder: Any, value: Any) -> None:
+    """`value` is no longer part of `holder`; one that was put elsewhere since stays part of that."""
+    if kind_of_node(value) is not None and value._parent is holder:
         value._parent = None
 
 

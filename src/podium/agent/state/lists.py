@@ -51,7 +51,7 @@ class TrackedList(list[Any]):
         """As `list.pop`; what comes out is no longer part of the state."""
         at = operator.index(index)
         value = super().pop(at)
-        leave(value)
+        leave(self, value)
         note(self, "remove", f"/{at + len(self) + 1 if at < 0 else at}")
         return value
 
@@ -78,7 +78,7 @@ class TrackedList(list[Any]):
             return
         indices = sorted(range(*index.indices(len(self))), reverse=True)
         for at in indices:
-            leave(self[at])
+            leave(self, self[at])
         super().__delitem__(index)
         if not self and indices:
             note_whole(self)
@@ -110,7 +110,7 @@ class TrackedList(list[Any]):
         """As `list.clear`: one replacement."""
         if self:
             for value in self:
-                leave(value)
+                leave(self, value)
             super().clear()
             note_whole(self)
 

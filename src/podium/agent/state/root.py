@@ -100,7 +100,7 @@ class DeltaState:
             return
         if name not in self.__dict__:
             raise self._no_field(name)
-        dicts.leave(self.__dict__.pop(name))
+        dicts.leave(self, self.__dict__.pop(name))
         note(self, "remove", "/" + name)
 
     def __getattr__(self, name: str) -> Any:
