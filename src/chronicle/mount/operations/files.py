@@ -100,7 +100,7 @@ class Files:
         flags, mode = protocol.U32X2.unpack_from(request.body)
         parent, name = self._table.get(request.node), request.name(16)
         place = self._names.new_name(parent, name)
-        self._quota.require()
+        self._quota.require_entry(stat.S_IFREG)
         kept = flags & (_KEPT | os.O_EXCL | os.O_TRUNC)
         if request.resent:
             kept &= ~os.O_EXCL
@@ -108,6 +108,7 @@ class Files:
         try:
             st = self._owned(fd, request, parent, mode)
             node = self._table.seen(parent, name, st)
+            self._quota.came(st.st_mode)
         except BaseException:
             os.close(fd)
             raise

@@ -28,6 +28,7 @@ class Links:
         parent = self._table.get(request.node)
         name, target = request.names()
         place = self._names.new_name(parent, name)
+        self._served.quota.require_entry(stat.S_IFLNK)
         os.symlink(target, place)
         st = self._served.owned(place, request, parent, stat.S_IFLNK)
         self._notes.change("symlink", parent.path_of(name), mode=st.st_mode, target=target, mtime_ns=st.st_mtime_ns)
@@ -66,6 +67,6 @@ class Links:
         self._notes.created(node)
         for handle in (node.handles or [])[:1]:
             st = os.fstat(handle.fd)
-            self._served.quota.created(node)
+            self._served.quota.came(st.st_mode)
             self._served.quota.measured(node, st)
             self._notes.content_while_open(node, handle.fd, st)

@@ -74,6 +74,7 @@ class Names:
         """The reply that tells of something new."""
         node = self._table.seen(parent, name, st)
         node.whole = True
+        self._served.quota.came(st.st_mode)
         return protocol.entry(request.unique, node.id, self._served.seconds, protocol.attributes_of(st))
 
     def make_special(self, request: Request) -> Reply:
@@ -81,8 +82,7 @@ class Names:
         mode, device = protocol.U32X2.unpack_from(request.body)
         parent, name = self._table.get(request.node), request.name(16)
         place = self.new_name(parent, name)
-        if stat.S_ISREG(mode):
-            self._served.quota.require()
+        self._served.quota.require_entry(mode)
         os.mknod(place, mode, device)
         st = self._served.owned(place, request, parent, mode)
         reply = self.made(request, parent, name, st)
@@ -99,6 +99,7 @@ class Names:
         mode = protocol.U32.unpack_from(request.body)[0]
         parent, name = self._table.get(request.node), request.name(8)
         place = self.new_name(parent, name)
+        self._served.quota.require_entry(stat.S_IFDIR)
         try:
             os.mkdir(place, mode)
         except FileExistsError:
@@ -132,6 +133,8 @@ class Names:
 
     def _gone(self, node: Node | None, parent: Node, name: bytes, st: os.stat_result) -> None:
         last = st.st_nlink <= 1 or stat.S_ISDIR(st.st_mode)
+        if last:
+            self._served.quota.went(st.st_mode)
         if last and stat.S_ISREG(st.st_mode):
             counted = node.accounted if node is not None and node.accounted >= 0 else st.st_size
             if node is not None and node.writers:

@@ -8,7 +8,7 @@ import pytest
 
 from chronicle.mount import host
 from chronicle.mount.notes import COARSE_NS, granularity_ns
-from chronicle.mount.quota import Quota
+from chronicle.mount.quota import DIRECTORY_BYTES, ENTRY_BYTES, Quota
 from chronicle.mount.takeover import Agreed, Remembered, TakeoverMemory
 from chronicle.mount.virtual import Deferred
 
@@ -64,9 +64,10 @@ def test_a_tree_is_counted_with_each_file_once(tmp_path: Path) -> None:
     os.link(tmp_path / "d/one", tmp_path / "two")
     os.symlink("x" * 500, tmp_path / "link")
     (tmp_path / "three").write_bytes(bytes(10))
-    quota = Quota(2000)
+    entries = DIRECTORY_BYTES + 3 * ENTRY_BYTES
+    quota = Quota(entries + 2000)
     quota.count(tmp_path, threading.Event())
-    assert quota.used == 1010
+    assert quota.used == entries + 1010
     quota.require(990)
     with pytest.raises(OSError):
         quota.require(991)
