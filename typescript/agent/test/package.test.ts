@@ -48,6 +48,8 @@ test.skipIf(!existsSync(TSC))("the published package is typed for strict consume
     }
     const expected = 'null {"count":1,"items":["x"]}\n';
     expect(run(consumer, process.execPath, "consumer.ts")).toBe(expected);
+    run(consumer, process.execPath, "build", "consumer.ts", "--target=bun", "--outfile=bundled.js");
+    expect(run(consumer, process.execPath, "bundled.js")).toBe(expected);
     const compiled = readFileSync(join(consumer, "consumer.ts"), "utf8")
       .replace('"@podium/ts"', '"./node_modules/@podium/ts/dist/index.js"')
       .replace('"@podium/ts/testing"', '"./node_modules/@podium/ts/dist/testing.js"');
