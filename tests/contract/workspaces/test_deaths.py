@@ -12,6 +12,7 @@ import pytest
 from chronicle.layout import Layout
 from chronicle.model.errors import WorkspaceBusyError
 from chronicle.workspace.marks import Lock
+from podium.coordinator.adapters.workspaces.supervision import Supervision
 from podium.coordinator.domain.ports import PreparedDeployment, Workspaces
 from tests.contract.workspaces.conftest import started
 from tests.noise import leaks
@@ -80,6 +81,18 @@ async def test_a_workspace_that_can_not_be_mounted_again_at_once_is_tried_until_
             await wait_until(lambda: "not_mounted_again" in caplog.text, 20)
         assert await turn_of(workspaces, path, "after") == "turn-1"
         reap_adopted(below)
+
+
+@pytest.mark.noisy("chronicle_died")
+async def test_stopping_while_the_daemon_is_being_started_again_leaves_none(tmp_path: Path) -> None:
+    supervision = Supervision(tmp_path / "daemon", lambda: "", lambda: None)
+    await supervision.start()
+    first = supervision.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await wait_until(lambda: supervision.pid not in (first, None))
+    await supervision.stop()
+    assert supervision.pid is None
 
 
 def _taken(store: Path) -> Lock:

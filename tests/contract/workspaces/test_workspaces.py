@@ -17,6 +17,7 @@ from podium.coordinator.domain.ports import PreparedDeployment, Workspaces, Work
 from podium.coordinator.domain.tags import tag_of
 from podium.wire.errors import ErrorCode, PodiumError
 from tests.contract.workspaces.conftest import started
+from tests.waiting import wait_until
 
 Make = Callable[..., PreparedDeployment]
 
@@ -143,6 +144,27 @@ async def test_moments_are_named_and_gone_back_to(workspaces: Workspaces, deploy
     with pytest.raises(PodiumError) as caught:
         await workspaces.restore("one", 10_000, None, None)
     assert caught.value.code is ErrorCode.ITERATION_NOT_FOUND
+
+
+@pytest.mark.parametrize("kind", ["watch", "fuse"], indirect=True)
+async def test_a_turn_that_begins_while_files_are_taken_back_is_not_forgotten(
+    workspaces: Workspaces, deployment: Make
+) -> None:
+    path = await workspaces.open("one", deployment(), owner=None)
+    for number in range(400):
+        (path / f"f{number}").write_text("kept")
+    good = await workspaces.checkpoint("one", "good", None)
+    for number in range(400):
+        (path / f"f{number}").unlink()
+    await workspaces.annotate("one", "turn-1")
+    restoring = asyncio.ensure_future(workspaces.restore("one", good, None, "turn-1"))
+    await wait_until(lambda: any(path.glob("f*")))
+    await workspaces.annotate("one", "turn-2")
+    await restoring
+    (path / "after").write_text("x")
+    await workspaces.barrier("one")
+    with workspaces.library("one") as library:
+        assert library.history("after")[0].turn_id == "turn-2"
 
 
 @pytest.mark.parametrize("kind", ["watch", "fuse"], indirect=True)

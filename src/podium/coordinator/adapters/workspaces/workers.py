@@ -114,8 +114,16 @@ class Workers:
                     yield piece
         finally:
             if held.leave():
-                with contextlib.suppress(PodiumError):  # not now: the thread that finds the time does it
-                    await self.run(whose, held.give_back, seconds=seconds)
+                await self._finally(whose, held.give_back, seconds)
+
+    async def _finally(self, whose: str, what: Callable[[], None], seconds: float) -> None:
+        """As `run`, but it is done however late, unless all is closed meanwhile; that it is late, or fails, is nobody's concern."""
+        with contextlib.suppress(PodiumError):
+            future = self._begin(_Job(whose, alone=False, what=what, future=Future()))
+            waiting = asyncio.wrap_future(future)
+            await asyncio.wait({waiting}, timeout=seconds)
+            if waiting.done() and not waiting.cancelled() and (error := waiting.exception()) is not None:
+                _log.warning("workspace_not_given_back", extra={"workspace": whose, "error": str(error)})
 
     async def close(self, seconds: float = CLOSE_SECONDS) -> None:
         """Nothing is begun any more; waits for what is being done, at most so long. Idempotent."""

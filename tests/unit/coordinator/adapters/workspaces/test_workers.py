@@ -169,3 +169,18 @@ async def test_a_loan_is_not_taken_away_from_who_still_uses_it(workers: Workers,
     assert log == ["lent"]
     stuck.go.set()
     await wait_until(lambda: log == ["lent", "back"])
+
+
+async def test_a_loan_is_given_back_however_late_there_is_a_thread_for_that(stuck: Stuck) -> None:
+    workers = Workers(threads=1)
+    log: list[str] = []
+    pieces = workers.pieces("a", lent(log), lambda library: iter([library.encode()] * 2), seconds=SHORT)
+    assert await anext(pieces) == b"library"
+    running = asyncio.ensure_future(workers.run("b", stuck, seconds=LONG))
+    await wait_until(lambda: stuck.begun)
+    await pieces.aclose()  # type: ignore[attr-defined]
+    assert log == ["lent"]
+    stuck.go.set()
+    assert await running == "done"
+    await wait_until(lambda: log == ["lent", "back"])
+    await workers.close()
