@@ -39,7 +39,7 @@ from podium.base.discovery.port import (
 from podium.base.discovery.valkey import ValkeyDiscovery
 from podium.wire.rest import Load
 from podium.wire.status import InstanceStatus
-from tests.contract.servers import Server
+from tests.contract.servers import Server, redis_server
 
 DAY = 24 * 60 * 60
 ANY = InstanceFilter()
@@ -52,7 +52,18 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The oldest server that does: Redis 7.0, where the distribution has it."""
+    program = redis_server()
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    server = Server(tmp_path_factory.mktemp("redis"), program=program).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """For all tests of this file; started when the first of them needs it."""
     server = Server(tmp_path_factory.mktemp("valkey")).start()
     yield server
@@ -71,10 +82,10 @@ async def valkey_pair(server: Server) -> AsyncIterator[Pair]:
     await other.close()
 
 
-@pytest.fixture(params=["memory", "embedded", "valkey"])
+@pytest.fixture(params=["memory", "embedded", "valkey", "redis"])
 async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
-    if request.param == "valkey":
-        async with valkey_pair(request.getfixturevalue("valkey_server")) as made:
+    if request.param in ("valkey", "redis"):
+        async with valkey_pair(request.getfixturevalue(request.param)) as made:
             yield made
         return
     clock = ManualClock()

@@ -175,7 +175,7 @@ async def test_idle_connections_the_server_closed_are_made_again_without_an_erro
 ) -> None:
     await asyncio.gather(*(discovery.put_agent(AGENT) for _ in range(30)))
     server.say("CLIENT", "KILL", "TYPE", "normal")
-    idle = discovery._link._pool._available_connections
+    idle = discovery._link._idle
     await wait_until(lambda: all(one._reader is None or one._reader.at_eof() for one in idle))
     assert await asyncio.gather(*(discovery.agent("a") for _ in range(30))) == [AGENT] * 30
 

@@ -6,11 +6,13 @@ and its retries would send twice what may have happened.
 """
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import logging
 import random
-from collections.abc import Sequence
+import socket
+from collections.abc import AsyncIterator, Sequence
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
@@ -38,6 +40,9 @@ BACKOFF_MAX_SECONDS: Final = 1.0
 
 VERSION_MIN: Final = (7, 0)
 """The first with the rules for scripts that ours rely on (effects are replicated, not scripts)."""
+
+KEEPALIVE: Final = {socket.TCP_KEEPIDLE: 30, socket.TCP_KEEPINTVL: 10, socket.TCP_KEEPCNT: 3}
+"""Seconds and tries of the kernel's signs of life, so that routers between us don't forget a connection that is idle."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +75,9 @@ class ValkeyLink:
         self.location = location
         self.call_seconds = call_seconds
         kind, arguments = _connection(location, call_seconds)
-        self._pool = ConnectionPool(kind, max_connections=CONNECTIONS, **arguments)
+        self._maker = ConnectionPool(kind, **arguments)
+        self._idle: list[AbstractConnection] = []
+        self._busy: set[AbstractConnection] = set()
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._examined = False
         self._closed = False
@@ -80,8 +87,8 @@ class ValkeyLink:
         self._next_try = 0.0
 
     def new_connection(self) -> AbstractConnection:
-        """A connection outside the pool, not yet connected; its owner closes it."""
-        made: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+        """A connection, not yet connected; its owner closes it."""
+        made: AbstractConnection = self._maker.make_connection()  # type: ignore[no-untyped-call]
         return made
 
     async def ask(self, *commands: Command) -> list[Any]:
@@ -117,9 +124,10 @@ class ValkeyLink:
         return answers
 
     async def close(self) -> None:
-        """Ends all connections; calls are refused from now on."""
+        """Ends all connections, those of calls under way, too; calls are refused from now on."""
         self._closed = True
-        await self._pool.disconnect()
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*map(hang_up, (*idle, *self._busy)))
 
     # ── one exchange ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -130,23 +138,43 @@ class ValkeyLink:
         try:
             async with asyncio.timeout(self.call_seconds), self._slots:
                 talking = True
-                connection = await self._pool.get_connection("")  # type: ignore[no-untyped-call]
-                try:
+                async with self._connected() as connection:
                     if not self._examined:
                         await self._examine(connection)
                     answers = await _exchange(connection, commands)
-                finally:
-                    await self._pool.release(connection)
         except AWAY as error:
             if not talking:
                 raise DiscoveryUnavailableError(f"{self.location}: too many calls at once") from None
+            # The way to the server may be cut for all of them, without a word; then each would cost a call its limit.
+            await self._drop_idle()
             raise self._lost(error, started) from None
         self._away = None
         if any(isinstance(answer, ReadOnlyError) for answer in answers):
             # The server became a replica: its name may lead to the new primary already, the connections do not.
             self._examined = False
-            await self._pool.disconnect()
+            await self._drop_idle()
         return answers
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AbstractConnection]:
+        """A connection for one exchange. The one used last comes first, so that few are enough for a quiet daemon."""
+        connection = self._idle.pop() if self._idle else self.new_connection()
+        self._busy.add(connection)
+        try:
+            # Connects; and again, when the server closed it while it was idle.
+            await self._maker.ensure_connection(connection)
+            yield connection
+        finally:
+            self._busy.discard(connection)
+            if self._closed:
+                await hang_up(connection)
+            else:
+                self._idle.append(connection)
+
+    async def _drop_idle(self) -> None:
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await connection.disconnect(nowait=True)
 
     async def _examine(self, connection: AbstractConnection) -> None:
         """Refuses a server that could not keep what we promise. One whose rules hide INFO from us is taken as it is."""
@@ -202,6 +230,12 @@ class ValkeyLink:
         return DiscoveryUnavailableError(self.reason(answer))
 
 
+async def hang_up(connection: AbstractConnection) -> None:
+    """Closes a connection and waits until it is, at most as long as it may take to connect."""
+    with contextlib.suppress(*AWAY):
+        await connection.disconnect()
+
+
 class _UnsuitableError(ValkeyError):
     """A server we can't work with."""
 
@@ -243,7 +277,12 @@ def _connection(location: ValkeyLocation, call_seconds: float) -> tuple[type[Abs
     }
     if location.socket is not None:
         return UnixDomainSocketConnection, arguments | {"path": str(location.socket)}
-    arguments |= {"host": location.host, "port": location.port, "socket_keepalive": True}
+    arguments |= {
+        "host": location.host,
+        "port": location.port,
+        "socket_keepalive": True,
+        "socket_keepalive_options": KEEPALIVE,
+    }
     if not location.tls:
         return Connection, arguments
     named = {

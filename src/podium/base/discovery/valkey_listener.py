@@ -10,7 +10,7 @@ from valkey.asyncio.connection import AbstractConnection
 
 from podium.base.discovery.port import CHANNELS, DiscoveryUnavailableError, Notice
 from podium.base.discovery.subscription import NoticeQueue, Subscribers
-from podium.base.discovery.valkey_link import AWAY, BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, ValkeyLink
+from podium.base.discovery.valkey_link import AWAY, BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, ValkeyLink, hang_up
 
 SILENCE_SECONDS: Final = 2.0
 """After this long without a notice the server is asked for a sign of life, so that a cut cable shows."""
@@ -64,7 +64,7 @@ class ValkeyListener:
                     _log.warning("valkey_away", extra={"reason": self._link.reason(error)})
             finally:
                 self.up.clear()
-                await connection.disconnect(nowait=True)
+                await hang_up(connection)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, BACKOFF_MAX_SECONDS)
 
