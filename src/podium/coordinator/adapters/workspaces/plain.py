@@ -17,6 +17,7 @@ from chronicle.model.errors import (
     CheckpointNotFoundError,
     FileNotFoundInHistoryError,
     InvalidInputError,
+    InvalidPathError,
     IterationNotFoundError,
 )
 from chronicle.model.iterations import Checkpoint, Difference, Entry, Iteration, Version
@@ -118,11 +119,17 @@ class PlainLibrary:
             return found
 
     def tree(self, at: int | None = None, path: str | bytes = b"") -> Iterator[Entry]:
-        """Everything below `path`."""
-        for entry in self.entries(path, at):
+        """Everything below `path`, however deep. What goes meanwhile, or can't be named by a path, is left out."""
+        pending = [iter(self.entries(path, at))]
+        while pending:
+            entry = next(pending[-1], None)
+            if entry is None:
+                pending.pop()
+                continue
             yield entry
             if entry.version.type == "directory":
-                yield from self.tree(at, entry.path)
+                with contextlib.suppress(FileNotFoundInHistoryError, InvalidPathError, InvalidInputError):
+                    pending.append(iter(self.entries(entry.path, at)))
 
     def compare(
         self, before: int, after: int | None = None, path: str | bytes = b"", *, behind: str | bytes | None = None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
+from chronicle import remove_tree
 from chronicle.control.failures import ChangedMeanwhileError
 from podium.coordinator.adapters.workspaces import plain
 from podium.coordinator.adapters.workspaces.plain import PlainLibrary
@@ -84,3 +85,20 @@ def test_the_hash_of_the_content_is_a_condition_too(library: PlainLibrary, tmp_p
     with pytest.raises(ChangedMeanwhileError):
         library.remove("directory", if_hash="")
     library.put("new", b"x", if_hash="")
+
+
+def test_a_tree_of_any_depth_is_walked_and_what_goes_meanwhile_is_left_out(
+    library: PlainLibrary, tmp_path: Path
+) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1_300):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert max(entry.path.count(b"/") for entry in library.tree()) == 1_299
+    walk = library.tree()
+    assert next(walk).path == b"d"
+    remove_tree(tmp_path / "d")
+    assert b"file" in [entry.path for entry in walk]
