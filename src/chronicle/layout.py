@@ -21,17 +21,20 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which moments stay readable; head always does. All None/False: everything is kept.
 
     `last`: the newest N iterations. `within_s`: iterations of the last so many seconds. `checkpoints`: checkpointed moments.
-    A moment stays when any rule that is set keeps it.
+    A moment stays when any rule that is set keeps it. `history_bytes` bounds what they keep, by size: only the newest iterations stay
+    whose contents together have at most so many bytes, each counted with its whole size for each iteration that wrote it, although
+    equal contents and parts of large ones are stored once, and compressed. What the files hold now always stays, however much that is.
     """
 
     last: int | None = None
     within_s: int | None = None
     checkpoints: bool = False
+    history_bytes: int | None = None
 
     @property
     def keeps_all(self) -> bool:
         """Whether nothing is ever dropped."""
-        return self.last is None and self.within_s is None and not self.checkpoints
+        return self.last is None and self.within_s is None and not self.checkpoints and self.history_bytes is None
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

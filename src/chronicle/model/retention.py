@@ -23,6 +23,10 @@ class Policy(Protocol):
         """The moments that have a checkpoint."""
 
     @property
+    def history_bytes(self) -> int | None:
+        """Of what the others keep only the newest iterations whose contents have at most so many bytes."""
+
+    @property
     def keeps_all(self) -> bool:
         """Whether nothing is ever dropped."""
 
@@ -45,11 +49,14 @@ class Kept(msgspec.Struct, frozen=True):
         return at < len(self.moments) and self.moments[at] < end
 
 
-def keeps(policy: Policy, head: int, *, first_within: int | None, checkpoints: Iterable[int]) -> Kept:
+def keeps(
+    policy: Policy, head: int, *, first_within: int | None, checkpoints: Iterable[int], first_fitting: int = 0
+) -> Kept:
     """The moments a policy keeps of a history whose newest iteration is `head`.
 
     `first_within` is the earliest iteration that is not older than `policy.within_s` (None: there is none, or the rule
-    isn't set); `checkpoints` the moments that have one. Timestamps never go back, so that what is young enough is one range.
+    isn't set); `checkpoints` the moments that have one; `first_fitting` the earliest iteration from which on all contents together
+    have at most `policy.history_bytes` (0: that isn't set, or all fit). Timestamps never go back, so that what is young enough is one range.
     """
     if policy.keeps_all:
         return Kept(0)
@@ -58,6 +65,9 @@ def keeps(policy: Policy, head: int, *, first_within: int | None, checkpoints: I
         since = min(since, head - policy.last + 1)
     if policy.within_s is not None and first_within is not None:
         since = min(since, first_within)
-    since = max(since, 0)
-    moments = sorted({moment for moment in checkpoints if moment < since}) if policy.checkpoints else ()
+    if policy.last is None and policy.within_s is None and not policy.checkpoints:
+        since = 0
+    since = min(max(since, first_fitting, 0), head)
+    kept_by_name = checkpoints if policy.checkpoints else ()
+    moments = sorted({moment for moment in kept_by_name if first_fitting <= moment < since})
     return Kept(since, tuple(moments))

@@ -59,6 +59,11 @@ from chronicle.workspace.status import Status
 @click.option("--keep-last", type=int, metavar="N", help="Retention: the newest N iterations stay readable.")
 @click.option("--keep-within", metavar="SPAN", help="Retention: the iterations of so long stay readable, as `30d`.")
 @click.option("--keep-checkpoints", is_flag=True, help="Retention: named moments stay readable.")
+@click.option(
+    "--keep-bytes",
+    metavar="SIZE",
+    help="Retention: only the newest iterations with so much content stay readable, as `10g`, and what files hold now.",
+)
 @click.option("--keep-all", is_flag=True, help="Retention: everything stays readable (as at first).")
 @click.option(
     "--daemon", "daemon", type=click.Path(), help="The directory of the background process; default: this user's own."
@@ -103,7 +108,8 @@ def _settings(given: dict[str, Any]) -> dict[str, object]:
     if given["quota"]:
         changes["quota_bytes"] = size_bytes(given["quota"])
     within = span_s(given["keep_within"]) if given["keep_within"] else None
-    retention = Retention(given["keep_last"], within, given["keep_checkpoints"])
+    most = size_bytes(given["keep_bytes"]) if given["keep_bytes"] else None
+    retention = Retention(given["keep_last"], within, given["keep_checkpoints"], most)
     if given["keep_all"] or not retention.keeps_all:
         changes["retention"] = Retention() if given["keep_all"] else retention
     return changes

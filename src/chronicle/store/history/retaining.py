@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Iterator
 
 from chronicle.model.retention import Kept, Policy, keeps
+from chronicle.store.history.schema import CODES
 from chronicle.store.history.segments import FOREVER, PAGE, Chain, Segment
 
 
@@ -16,7 +17,19 @@ def kept(chain: Chain, policy: Policy, head: int, now_ms: int) -> Kept:
     if policy.checkpoints:
         for segment in chain.segments:
             moments += [row[0] for row in segment.rows("SELECT n FROM checkpoint WHERE n<=?", (segment.cut,))]
-    return keeps(policy, head, first_within=first_within, checkpoints=moments)
+    fitting = 0 if policy.history_bytes is None else first_fitting(chain, policy.history_bytes, head)
+    return keeps(policy, head, first_within=first_within, checkpoints=moments, first_fitting=fitting)
+
+
+def first_fitting(chain: Chain, limit: int, head: int) -> int:
+    """The earliest iteration from which on the contents that were written have at most `limit` bytes together; 0 when all fit."""
+    codes = ",".join(str(CODES[kind]) for kind in ("create", "modify"))
+    left = limit
+    for n, size in chain.descending("n, size", 0, head, f"AND kind IN ({codes}) AND size>0"):
+        left -= size
+        if left < 0:
+            return int(n) + 1
+    return 0
 
 
 def first_at_or_after(chain: Chain, at_ms: int, head: int) -> int | None:

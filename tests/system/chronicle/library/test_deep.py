@@ -1,11 +1,13 @@
 """Trees deeper than Python recurses: kept, copied in and out, forked and brought back."""
 
+import io
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from chronicle import Workspace, reaching, remove_tree
+from chronicle import InvalidPathError, Workspace, reaching, remove_tree
 from tests.unit.chronicle.test_removing import deep
 
 LEVELS = 1050
@@ -100,3 +102,17 @@ def test_a_fork_of_a_deep_tree_is_made_whole(workspace: Workspace, source: Path,
         assert content(fork.root / "tree", chain(LEVELS)) == b"far down"
         assert list(fork.diff(workspace.head, path="d")) == []
         fork.erase()
+
+
+def test_an_archive_with_a_path_that_nobody_could_name_is_refused_and_nothing_of_it_arrives(
+    workspace: Workspace,
+) -> None:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as made:
+        made.addfile(tarfile.TarInfo("first"))
+        made.addfile(tarfile.TarInfo(chain(2100).decode()))
+    archive.seek(0)
+    with pytest.raises(InvalidPathError):
+        workspace.import_tar(archive)
+    assert os.listdir(workspace.root / "tree") == []
+    assert workspace.head == 0

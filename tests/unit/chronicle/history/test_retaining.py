@@ -74,3 +74,24 @@ def test_a_file_lives_as_long_as_one_of_its_names(history: History, teller: Tell
 def test_only_iterations_that_exist_are_kept_or_not(history: History) -> None:
     with pytest.raises(IterationNotFoundError):
         history.is_kept(3, Retention(last=1), 0)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_of_the_newest_contents_stays_what_fits_and_always_what_is_there_now(
+    history: History, teller: Teller, sealed: bool
+) -> None:
+    teller.write(b"old", b"o" * 100)  # 1
+    teller.write(b"x", b"1" * 10)  # 2
+    teller.write(b"x", b"2" * 20)  # 3
+    if sealed:
+        history.seal()
+    teller.chmod(b"x", 0o100755)  # 4: no content of its own
+    teller.write(b"x", b"3" * 30)  # 5
+    everything = digests(b"o" * 100, b"1" * 10, b"2" * 20, b"3" * 30)
+    assert live(history, Retention(history_bytes=1000)) == everything
+    assert live(history, Retention(history_bytes=160)) == everything
+    assert live(history, Retention(history_bytes=159)) == everything, "what was current when the newest that fit came"
+    assert live(history, Retention(history_bytes=59)) == everything - digests(b"1" * 10)
+    assert live(history, Retention(history_bytes=29)) == digests(b"o" * 100, b"3" * 30)
+    assert live(history, Retention(history_bytes=0)) == digests(b"o" * 100, b"3" * 30)
+    assert live(history, Retention(last=1, history_bytes=1000)) == digests(b"o" * 100, b"3" * 30)

@@ -61,3 +61,13 @@ def test_a_version_is_needed_exactly_when_a_kept_moment_lies_in_its_life(
     kept = Kept(since, tuple(sorted(moments)))
     expected = any(moment >= since or moment in moments for moment in range(begin, begin + length))
     assert kept.needs(begin, begin + length) is expected
+
+
+def test_what_fits_bounds_all_other_rules_and_is_enough_alone() -> None:
+    only = keeps(Retention(history_bytes=9), 100, first_within=None, checkpoints=[50], first_fitting=60)
+    assert only == Kept(60)
+    assert keeps(Retention(history_bytes=9), 100, first_within=None, checkpoints=[], first_fitting=0) == Kept(0)
+    bounded = Retention(last=70, within_s=60, checkpoints=True, history_bytes=9)
+    assert keeps(bounded, 100, first_within=20, checkpoints=[10, 50], first_fitting=60) == Kept(60)
+    assert keeps(bounded, 100, first_within=90, checkpoints=[10, 25, 99], first_fitting=20) == Kept(31, (25,))
+    assert keeps(bounded, 100, first_within=None, checkpoints=[], first_fitting=101) == Kept(100)
