@@ -54,6 +54,11 @@ test("a command runs in the workspace, its output is streamed and kept", async (
   expect(turn.events.at(-1)?.content).toEqual({ terminal_id: id, exit_code: 3 });
 });
 
+test("characters cut by a read stay whole", async () => {
+  const { result } = await ran("printf '\\303'; sleep 0.1; printf '\\274'; head -c 200001 /dev/zero | tr '\\0' x; printf ü");
+  expect(result.stdout).toBe(`ü${"x".repeat(200_001)}ü`);
+});
+
 test("a list is run as it is, with more environment and no input", async () => {
   const { result, turn } = await ran(["sh", "-c", 'echo "$0 $A"; cat', "it's"], { env: { A: "b c" } });
   expect([result.output, result.ok]).toEqual(["it's b c\n", true]);

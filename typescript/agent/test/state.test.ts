@@ -88,6 +88,19 @@ test("an older state is migrated before onInit; fields it lacks take their initi
   expect([next.state, next.stateVersion]).toEqual([{ count: 4, names: ["a"] }, 2]);
 });
 
+test("a new agent's state is sent whole, and onInit may change it", async () => {
+  class Agent extends BaseAgent<State> {
+    static override State = State;
+    override onInit(ctx: AgentContext<State>): void {
+      ctx.state.count = 7;
+    }
+  }
+  await using agent = await AgentHarness.start(Agent);
+  expect([agent.state, agent.stateVersion]).toEqual([{ count: 7, history: [] }, 2]);
+  await agent.restart();
+  expect(agent.stateVersion).toBe(2);
+});
+
 test("operations too long for one frame are sent in several", async () => {
   class Agent extends BaseAgent<State> {
     static override State = State;
