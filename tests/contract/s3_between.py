@@ -38,6 +38,25 @@ def swallow(method: str, times: int) -> Strike:
     return strike
 
 
+def hold(part: bytes) -> Strike:
+    """Requests that have `part` in their first line get no answer as long as the connection is there."""
+
+    async def strike(between: "Between", reader: asyncio.StreamReader, _writer: object, head: bytes) -> bool:
+        if part not in head.split(b"\r\n", 1)[0]:
+            return False
+        between.struck += 1
+        while await reader.read(2**16):
+            pass
+        return True
+
+    return strike
+
+
+async def pass_on(_between: "Between", _reader: object, _writer: object, _head: bytes) -> bool:
+    """A strike that does nothing."""
+    return False
+
+
 def tell_busy(times: int) -> Strike:
     """The first `times` requests are refused as a server does that has too much to do."""
 
@@ -57,10 +76,12 @@ class Between:
 
     def __init__(self, settings: S3Settings, strike: Strike) -> None:
         self._to = settings
-        self._strike = strike
+        self.strike = strike
         self._listener: asyncio.Server | None = None
         self._serving: set[asyncio.Task[object] | None] = set()
         self.struck = 0
+        self.asked = bytearray()
+        """What clients have sent, while it was passed on."""
 
     async def __aenter__(self) -> "Between":
         self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -91,11 +112,12 @@ class Between:
         self._serving.add(asyncio.current_task())
         try:
             head = await reader.read(2**20)
-            if head and not await self._strike(self, reader, writer, head):
+            if head and not await self.strike(self, reader, writer, head):
                 theirs, ours = await self.server()
                 ours.write(head)
+                self.asked += head
                 try:
-                    await asyncio.gather(_carry(reader, ours), _carry(theirs, writer))
+                    await asyncio.gather(_carry(reader, ours, self.asked), _carry(theirs, writer))
                 finally:
                     ours.close()
         except (OSError, asyncio.CancelledError):
@@ -105,8 +127,10 @@ class Between:
             self._serving.discard(asyncio.current_task())
 
 
-async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter, heard: bytearray | None = None) -> None:
     while data := await source.read(2**16):
+        if heard is not None:
+            heard += data
         target.write(data)
         await target.drain()
     target.close()

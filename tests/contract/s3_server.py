@@ -126,8 +126,11 @@ class S3Server:
         self._process = None
 
     def pause(self) -> None:
-        """It answers nothing, and its connections stay."""
+        """It answers nothing, and its connections stay. Returns when all its threads stand still."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:
+            tasks = Path(f"/proc/{self._process.pid}/task")
+            until(lambda: all(_stands_still(task) for task in tasks.iterdir()), 5, "the S3 server to stand still")
 
     def resume(self) -> None:
         """It goes on after `pause`."""
@@ -157,6 +160,13 @@ def settings_at(where: str) -> S3Settings:
         access_key_id=Secret(ACCESS_KEY),
         secret_access_key=Secret(SECRET_KEY),
     )
+
+
+def _stands_still(task: Path) -> bool:
+    try:
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except FileNotFoundError:
+        return True
 
 
 def _takes(client: S3Store) -> bool:

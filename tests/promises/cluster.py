@@ -19,4 +19,11 @@ PROMISES: dict[str, dict[str, str]] = {
         "OBJECT-CREATE-ONCE": "Of many who create an object under one key exactly one wins.",
         "OBJECT-WHOLE-OR-NOTHING": "An object appears whole, with its metadata, or not at all.",
     },
+    "registry": {
+        "REGISTRY-ANY-HOST": "What was uploaded once runs on any host that has the bucket.",
+        "REGISTRY-LOCAL-FIRST": "A deployment that is on the host is not asked for; one that is nowhere is told as such.",
+        "REGISTRY-ONE-DOWNLOAD": "Any number of requests for a missing deployment cause one download.",
+        "REGISTRY-VERIFIED": "Wrong bytes are fetched once more and then refused; nothing of them stays or runs.",
+        "REGISTRY-AWAY": "While the object store is away agents go on, and what needs it is refused with its reason.",
+    },
 }

@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+import logging
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -24,6 +26,8 @@ from podium.base.objects.port import (
 from podium.base.objects.s3_errors import explained, may_pass
 from podium.base.objects.s3_settings import S3Settings, connect
 from podium.base.objects.spool import Spool
+
+_log = logging.getLogger(__name__)
 
 CHUNK_BYTES: Final = 1024 * 1024
 """Largest piece `get` gives."""
@@ -45,6 +49,9 @@ repeats only what can't have been done; whether a put whose answer was lost was 
 
 READING_S: Final = 6 * 3600.0
 """Longest a whole object may take to be read, in seconds; one that stands still is given up long before."""
+
+RESUME_PAUSE_S: Final = 0.5
+"""Pause, in seconds, before the rest of an object is asked for on a new connection."""
 
 CLOSE_S: Final = 5.0
 """How long, in seconds, closing waits for steps that nobody waits for any more."""
@@ -69,6 +76,16 @@ class _Clients(NamedTuple):
     writing: S3Store
 
 
+@dataclass
+class _Reading:
+    """An object being read: which one, how far, and the stream of the rest (None: to be opened)."""
+
+    key: str
+    e_tag: str | None
+    stream: AsyncIterator[bytes] | None
+    at: int = 0
+
+
 class S3Objects:
     """The port over a bucket. What a cancelled or failed put has sent is never seen; parts of a multipart upload stay hidden
     in the bucket until a rule of its life cycle removes them."""
@@ -79,6 +96,7 @@ class S3Objects:
         self._limits = settings.limits
         self._clock = clock
         self._spool = spool
+        self._failure: str | None = None
         self._steps: dict[asyncio.Future[Any], object] = {}
         limits = settings.limits
         self._clients: _Clients | None = _Clients(
@@ -127,15 +145,15 @@ class S3Objects:
         async with self._limited(self._limits.operation_s, key):
             found = await obstore.get_async(self._use().reading, key)
         wanted = _attributes(found.attributes).get(_SUM)
-        left, digest = found.meta["size"], hashlib.sha256()
-        stream = aiter(found.stream(min_chunk_size=CHUNK_BYTES // 2))
-        while (piece := await self._next(stream, self._limits.stall_s, key)) is not None:
-            left -= len(piece)
+        size, digest = found.meta["size"], hashlib.sha256()
+        reading = _Reading(key, found.meta["e_tag"], aiter(found.stream(min_chunk_size=CHUNK_BYTES // 2)))
+        while (piece := await self._piece(reading)) is not None:
+            reading.at += len(piece)
             if wanted is not None:
                 digest.update(piece)
             for start in range(0, len(piece), CHUNK_BYTES):
                 yield piece[start : start + CHUNK_BYTES]
-        if left != 0 or (wanted is not None and digest.hexdigest() != wanted):
+        if reading.at != size or (wanted is not None and digest.hexdigest() != wanted):
             raise ObjectDamagedError(f"the object {key} is damaged")
 
     async def list(self, prefix: str, after: str | None = None) -> AsyncIterator[ObjectInfo]:
@@ -225,13 +243,13 @@ class S3Objects:
             await send("overwrite")
 
     async def _create(self, key: str, mark: str, seconds: float, send: Callable[[], Awaitable[None]]) -> None:
-        """Sends until it is known whether this put made the object; no try begins later than `seconds` after the first.
+        """Sends until it is known whether this put made the object; no try begins when half of `seconds` is over.
 
         Raises:
             ObjectExistsError: another one did.
             ObjectStoreUnavailableError: it is not known.
         """
-        end = asyncio.get_running_loop().time() + seconds
+        end = asyncio.get_running_loop().time() + seconds / 2
         for attempt in range(CREATE_ATTEMPTS):
             try:
                 return await send()
@@ -269,6 +287,25 @@ class S3Objects:
         meta = found.meta
         return ObjectInfo(key, meta["size"], metadata, _milliseconds(meta["last_modified"])), attributes
 
+    async def _piece(self, reading: _Reading) -> bytes | None:
+        """The next piece of an object, None at its end. Where a connection broke the same object is asked for the rest,
+        until nothing came for `stall_s`."""
+        now = asyncio.get_running_loop().time
+        end = now() + self._limits.stall_s
+        while True:
+            try:
+                if reading.stream is None:
+                    async with self._limited(self._limits.stall_s, reading.key):
+                        rest: Any = {"range": {"offset": reading.at}, "if_match": reading.e_tag}
+                        found = await obstore.get_async(self._use().reading, reading.key, options=rest)
+                    reading.stream = aiter(found.stream(min_chunk_size=CHUNK_BYTES // 2))
+                return await self._next(reading.stream, end - now(), reading.key)
+            except ObjectStoreUnavailableError as error:
+                reading.stream = None
+                if not may_pass(error) or now() + RESUME_PAUSE_S >= end:
+                    raise
+            await asyncio.sleep(RESUME_PAUSE_S)
+
     async def _next(self, stream: AsyncIterator[_T], seconds: float, key: str | None) -> _T | None:
         """The next of a stream within `seconds`; None at its end."""
         async with self._limited(seconds, key):
@@ -289,7 +326,20 @@ class S3Objects:
         except passed:
             raise
         except (BaseError, OSError) as error:  # a time limit is an OSError, and so is what is missing
-            raise explained(error, self._settings.bucket, key, seconds) from None
+            told = explained(error, self._settings.bucket, key, seconds)
+            self._note(None if isinstance(told, ObjectMissingError) else str(told))
+            raise told from None
+        self._note(None)
+
+    def _note(self, failure: str | None) -> None:
+        """Says once that S3 can't be used and why, and once that it can be again."""
+        if (failure is None) == (self._failure is None):
+            return
+        if failure is not None:
+            _log.warning("object_store_unavailable", extra={"reason": failure})
+        else:
+            _log.info("object_store_available", extra={"bucket": self._settings.bucket})
+        self._failure = failure
 
     async def _uncut(self, work: Awaitable[_T], held: object) -> _T:
         """Waits for a step of a stream or a writer of the client library, and lets it come to its end though the wait is

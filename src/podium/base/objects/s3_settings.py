@@ -26,7 +26,7 @@ class S3Limits(msgspec.Struct, frozen=True):
     operation_s: float = 20.0
     check_s: float = 3.0
     stall_s: float = 30.0
-    retry_s: float = 15.0
+    retry_s: float = 10.0
     retries: int = 6
     slowest_bytes_s: int = 512 * 1024
 
