@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from chronicle import reaching
 from chronicle.layout import Layout, Settings
 from chronicle.model.changes import Change
 from chronicle.model.iterations import Checkpoint, Iteration
@@ -289,7 +290,7 @@ class Recorder:
         if not self.excluded(path, True):
             return False
         with contextlib.suppress(OSError):
-            return stat.S_ISDIR(os.lstat(self._tree + b"/" + path).st_mode)
+            return stat.S_ISDIR(reaching.look(self._tree, path).st_mode)
         return False
 
     def _was_excluded(self, change: Change) -> bool:
@@ -299,7 +300,7 @@ class Recorder:
         if not self.excluded(change.source, True):
             return False
         with contextlib.suppress(OSError):
-            return stat.S_ISDIR(os.lstat(self._tree + b"/" + change.path).st_mode)
+            return stat.S_ISDIR(reaching.look(self._tree, change.path).st_mode)
         return False
 
     def _measured(self, inode: int, size: int, seconds: float) -> None:

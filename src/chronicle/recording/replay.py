@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from chronicle import reaching
 from chronicle.layout import Layout
 from chronicle.model.changes import Change
 from chronicle.model.paths import joined
@@ -60,20 +61,21 @@ def _seek(tree: bytes, tokens: list[Token]) -> None:
         if token.note is not None and not _is_there(tree, token.found, token.note.inode):
             wanted.setdefault(token.note.inode, []).append(token)
     pending = [b""] if wanted else []
-    while pending:
-        directory = pending.pop()
-        with contextlib.suppress(OSError), os.scandir(tree + b"/" + directory) as listing:
-            for here in listing:
-                path = joined(directory, here.name)
-                if here.is_dir(follow_symlinks=False):
-                    pending.append(path)
-                for token in wanted.get(here.inode(), ()):
-                    token.found = path
+    with reaching.Walking(tree) as walking:
+        while pending:
+            directory = pending.pop()
+            with contextlib.suppress(OSError), os.scandir(walking.directory(directory)) as listing:
+                for here in listing:
+                    path = joined(directory, os.fsencode(here.name))
+                    if here.is_dir(follow_symlinks=False):
+                        pending.append(path)
+                    for token in wanted.get(here.inode(), ()):
+                        token.found = path
 
 
 def _is_there(tree: bytes, path: bytes | None, inode: int) -> bool:
     try:
-        return path is not None and os.lstat(tree + b"/" + path).st_ino == inode
+        return path is not None and reaching.look(tree, path).st_ino == inode
     except OSError:
         return False
 

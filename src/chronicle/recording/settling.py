@@ -4,6 +4,7 @@ import logging
 import os
 from typing import Final
 
+from chronicle import reaching
 from chronicle.layout import Layout
 from chronicle.recording.contents import copy_aside, read_whole
 from chronicle.recording.notes import InlineNote, encode
@@ -107,15 +108,20 @@ class Settler:
         if token.done or token.linked or token.settled:
             return
         try:
-            place = self._tree + b"/" + path
-            if token.size <= INLINE_BYTES or os.lstat(place).st_nlink > 1:
+            if token.size <= INLINE_BYTES:
                 self.settle(token)
                 return
-            with self._queue.lock:
-                if token.done:
+            with reaching.place(self._tree, path) as (here, name):
+                if os.stat(name, dir_fd=here, follow_symlinks=False).st_nlink > 1:
+                    self.settle(token)
                     return
-                os.link(place, token.link_name(), dst_dir_fd=self._pending_fd, follow_symlinks=False)
-                token.linked = True
+                with self._queue.lock:
+                    if token.done:
+                        return
+                    os.link(
+                        name, token.link_name(), src_dir_fd=here, dst_dir_fd=self._pending_fd, follow_symlinks=False
+                    )
+                    token.linked = True
         except OSError as error:
             _log.debug("a file that goes has no second name", extra={"reason": str(error)})
             self.settle(token)
