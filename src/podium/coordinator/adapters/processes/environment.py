@@ -50,10 +50,10 @@ def agent_environment(spec: ProcessSpec, mark: str) -> dict[str, str]:
     }
 
 
-def limits_of(limits: Limits, memory: int, *, closed: bool, own_user: bool) -> dict[str, int]:
+def limits_of(limits: Limits, *, closed: bool, own_user: bool) -> dict[str, int]:
     """`RLIMIT_*` of a process; without `closed` only that it leaves no core files.
 
-    `memory` (bytes) is limited as private writable memory (`DATA`), since address space (`AS`) is reserved in amounts nobody
+    Memory is limited as private writable memory (`DATA`), since address space (`AS`) is reserved in amounts nobody
     uses by allocators, threads and WebAssembly. Processes are counted per user id, so that limit needs one of its own.
     """
     if not closed:
@@ -61,7 +61,7 @@ def limits_of(limits: Limits, memory: int, *, closed: bool, own_user: bool) -> d
     chosen = {
         "RLIMIT_CORE": 0,
         "RLIMIT_NOFILE": OPEN_FILES,
-        "RLIMIT_DATA": memory,
+        "RLIMIT_DATA": limits.memory,
         "RLIMIT_FSIZE": limits.disk,
     }
     return {**chosen, "RLIMIT_NPROC": limits.processes} if own_user else chosen

@@ -24,8 +24,9 @@ from podium.coordinator.adapters.processes.runtimes import (
     agent_command,
     homes,
     is_bun,
-    memory_limit,
+    process_limits,
     template_command,
+    tree_limits,
 )
 from podium.coordinator.adapters.processes.sdk import make_sdk_directory
 from podium.coordinator.adapters.processes.settings import (
@@ -238,7 +239,8 @@ class LocalProcessHost:
         uid = AGENT_UID_BASE + spec.uid_slot if self._plan.identity else None
         if directories.prepare(spec.agent_directory, spec.workspace, uid) and uid is not None:
             await asyncio.to_thread(directories.give_away, spec.workspace, uid)
-        cgroup = self._cgroups.make(spec.instance_id, spec.limits) if self._cgroups is not None else None
+        limits = tree_limits(spec.deployment, spec.limits)
+        cgroup = self._cgroups.make(spec.instance_id, limits) if self._cgroups is not None else None
         birth = Birth(template, spec.agent_directory, uid, cgroup, handler.output_received)
         try:
             async with asyncio.timeout(self._settings.start_seconds):
@@ -269,13 +271,13 @@ class LocalProcessHost:
         deployment = spec.deployment
         directory, entry = str(deployment.directory.resolve()), deployment.manifest.entry
         command = None if self._preloads(deployment) else agent_command(deployment, self._sdk, self._runner(deployment))
-        memory = memory_limit(deployment, spec.limits.memory)
+        limits = process_limits(deployment, spec.limits)
         return Setup(
             environment=agent_environment(spec, self._settings.mark),
             workspace=str(spec.workspace.resolve()),
             uid=uid,
             closed=self._plan.closed,
-            limits=limits_of(spec.limits, memory, closed=self._plan.closed, own_user=uid is not None),
+            limits=limits_of(limits, closed=self._plan.closed, own_user=uid is not None),
             command=command,
             directory=directory,
             entry=entry,

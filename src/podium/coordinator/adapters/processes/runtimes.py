@@ -4,10 +4,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from podium.agent.process import boot
 from podium.base.bun import sdk_directory
 from podium.coordinator.adapters.processes.facts import package_roots
 from podium.coordinator.domain.ports import PreparedDeployment
+from podium.wire.manifest import Limits
 
 BUN_FLAGS: Final = ("--no-install", "--no-env-file", "--config=/dev/null")
 """Bun would install missing packages by itself, and take `.env` and `bunfig.toml` from where it is started: the workspace."""
@@ -27,6 +30,9 @@ BUN_RESERVE_BYTES: Final = 288 * 2**20
 
 BUN_MEMORY_MIN_BYTES: Final = 64 * 2**20
 """Bun does not start with less."""
+
+BUN_THREADS: Final = 16
+"""Threads Bun may have of its own: eight on two processors, for the collector, the compiler and its pool."""
 
 
 def is_bun(deployment: PreparedDeployment) -> bool:
@@ -67,6 +73,14 @@ def runtime_environment(deployment: PreparedDeployment) -> dict[str, str]:
     return dict(BUN_ENVIRONMENT) if is_bun(deployment) else {}
 
 
-def memory_limit(deployment: PreparedDeployment, memory: int) -> int:
-    """The limit of private writable memory of one process (bytes) that leaves an agent `memory` to use."""
-    return max(memory, BUN_MEMORY_MIN_BYTES) + BUN_RESERVE_BYTES if is_bun(deployment) else memory
+def tree_limits(deployment: PreparedDeployment, limits: Limits) -> Limits:
+    """The limits of a whole tree: the manifest's, with room for the runtime's own threads, which count as processes."""
+    return msgspec.structs.replace(limits, processes=limits.processes + BUN_THREADS) if is_bun(deployment) else limits
+
+
+def process_limits(deployment: PreparedDeployment, limits: Limits) -> Limits:
+    """The limits of one process: those of the tree, with room for memory the runtime reserves and does not use."""
+    limits = tree_limits(deployment, limits)
+    if not is_bun(deployment):
+        return limits
+    return msgspec.structs.replace(limits, memory=max(limits.memory, BUN_MEMORY_MIN_BYTES) + BUN_RESERVE_BYTES)

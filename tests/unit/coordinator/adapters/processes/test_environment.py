@@ -42,7 +42,7 @@ def test_a_socket_path_that_is_too_long_is_given_relative_to_where_the_process_s
 
 def test_processes_are_limited_only_where_the_user_id_is_the_agent_s_own() -> None:
     limits = Limits(memory=2**26, processes=7, disk=2**20)
-    assert limits_of(limits, limits.memory, closed=False, own_user=True) == {"RLIMIT_CORE": 0}
-    own = limits_of(limits, limits.memory, closed=True, own_user=True)
+    assert limits_of(limits, closed=False, own_user=True) == {"RLIMIT_CORE": 0}
+    own = limits_of(limits, closed=True, own_user=True)
     assert (own["RLIMIT_DATA"], own["RLIMIT_FSIZE"], own["RLIMIT_NPROC"], own["RLIMIT_CORE"]) == (2**26, 2**20, 7, 0)
-    assert "RLIMIT_NPROC" not in limits_of(limits, limits.memory, closed=True, own_user=False)
+    assert "RLIMIT_NPROC" not in limits_of(limits, closed=True, own_user=False)
