@@ -302,9 +302,13 @@ class EmbeddedDiscovery:
         counter = self._read(_change_counter)
         if counter == self._counter:
             return
-        for notice_id, notice in self._read(statements.notices_after, self._seen):
-            self._seen = notice_id
+        newest = self._read(statements.last_notice)
+        found = self._read(statements.notices_after, self._seen)
+        if (found[0][0] if found else newest + 1) > self._seen + 1:
+            self._subscribers.miss()  # they were removed before we looked: this process was stopped for long
+        for _, notice in found:
             self._subscribers.give(notice)
+        self._seen = found[-1][0] if found else newest
         self._counter = counter
 
     # ── the whole ────────────────────────────────────────────────────────────────────────────────────────────

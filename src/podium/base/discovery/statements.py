@@ -37,7 +37,7 @@ from podium.base.discovery.rules import (
 from podium.wire.status import InstanceStatus
 
 NOTICE_LIFE_SECONDS: Final = 60.0
-"""How long a notice stays in the file; a process that was stopped for longer misses it."""
+"""How long a notice stays in the file; a process that was stopped for longer is told that it missed some."""
 
 _INSTANCE = InstanceRecord.__struct_fields__
 _AGENT = AgentRecord.__struct_fields__

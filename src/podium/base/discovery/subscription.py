@@ -9,7 +9,7 @@ from weakref import WeakSet
 from podium.base.discovery.port import Notice
 
 WAITING_MAX: Final = 1_000
-"""Notices a subscriber may have unread; beyond, the oldest is dropped (delivery is best effort, see the port)."""
+"""Notices a subscriber may have unread; beyond, all of them give way to one that says so (see `Notice.missed`)."""
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ class NoticeQueue:
 
     def __init__(self, channels: frozenset[str]) -> None:
         self.channels = channels
-        self._waiting: deque[Notice] = deque(maxlen=WAITING_MAX)
+        self._waiting: deque[Notice] = deque()
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -54,9 +54,16 @@ class NoticeQueue:
         if self._closed or notice.channel not in self.channels:
             return
         if len(self._waiting) == WAITING_MAX:
-            _log.warning("notice_dropped", extra={"channel": self._waiting[0].channel})
+            _log.warning("notices_dropped", extra={"channel": notice.channel})
+            self._waiting.clear()
+            self.miss()
         self._waiting.append(notice)
         self._changed.set()
+
+    def miss(self) -> None:
+        """Tells, on each of our channels, that notices may have been lost."""
+        for channel in sorted(self.channels):
+            self.give(Notice(channel, {}, missed=True))
 
 
 class Subscribers:
@@ -75,6 +82,11 @@ class Subscribers:
         """Hands a notice to everyone."""
         for queue in list(self._queues):
             queue.give(notice)
+
+    def miss(self) -> None:
+        """Tells everyone that notices may have been lost."""
+        for queue in list(self._queues):
+            queue.miss()
 
     def __len__(self) -> int:
         return sum(not queue.ended for queue in self._queues)

@@ -77,8 +77,7 @@ class ValkeyListener:
         self.up.set()
         self._link.reached()
         _log.info("valkey_heard", extra={"server": str(self._link.location)})
-        for channel in CHANNELS:
-            self._subscribers.give(Notice(channel, {}, missed=True))
+        self._subscribers.miss()
 
     async def _hear(self, connection: AbstractConnection) -> None:
         while not self._ended:

@@ -138,6 +138,26 @@ async def test_a_notice_is_not_heard_twice_when_old_ones_are_pruned(path: Path) 
     await discovery.close()
 
 
+async def test_a_process_that_was_stopped_while_notices_were_removed_is_told(path: Path) -> None:
+    clock = ManualClock()
+    stopped, other = EmbeddedDiscovery.open(path, clock), EmbeddedDiscovery.open(path, clock)
+    subscription = stopped.subscribe("x")
+    assert stopped._watch is not None
+    stopped._watch.cancel()
+    for last in (False, True):
+        await other.publish(Notice("x", {"n": 1}))
+        clock.advance(NOTICE_LIFE_SECONDS + PRUNE_SECONDS + 1)
+        await other.check()
+        if last:
+            await other.publish(Notice("x", {"n": 2}))
+        stopped._watch_others()
+        stopped._watch.cancel()
+        assert await anext(subscription) == Notice("x", {}, missed=True)
+    assert await anext(subscription) == Notice("x", {"n": 2})
+    await stopped.close()
+    await other.close()
+
+
 async def test_a_file_that_is_not_ours_is_refused_by_name(path: Path) -> None:
     content = b"no database at all, just some text" * 10
     path.parent.mkdir()
