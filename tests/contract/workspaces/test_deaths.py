@@ -14,6 +14,7 @@ from chronicle.model.errors import WorkspaceBusyError
 from chronicle.workspace.marks import Lock
 from podium.coordinator.adapters.workspaces.supervision import Supervision
 from podium.coordinator.domain.ports import PreparedDeployment, Workspaces
+from podium.wire.errors import PodiumError
 from tests.contract.workspaces.conftest import started
 from tests.noise import leaks
 from tests.system.daemons import descendants, reap_adopted
@@ -79,6 +80,8 @@ async def test_a_workspace_that_can_not_be_mounted_again_at_once_is_tried_until_
         with ExitStack() as held:
             held.callback(_taken(tmp_path / "data" / "agents" / "one" / "chronicle").release)
             await wait_until(lambda: "not_mounted_again" in caplog.text, 20)
+            with pytest.raises(PodiumError):  # who wants to work there is told, not sent to an empty directory
+                await workspaces.open("one", deployment(), owner=None)
         assert await turn_of(workspaces, path, "after") == "turn-1"
         reap_adopted(below)
 

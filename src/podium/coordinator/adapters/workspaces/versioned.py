@@ -220,6 +220,7 @@ class VersionedWorkspaces:
                 given = owner or self._whose.owner_of(agent_id)
                 with problems():
                     await self._alone(agent_id, lambda: self._stores.ensure(agent_id, deployment, given), MAKE_SECONDS)
+            if not self._mounts.has(presence):  # or only by a daemon that has died
                 await self._mounts.mount(presence)
         return self._places.mountpoint(agent_id)
 
