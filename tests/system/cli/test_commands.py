@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from podium.base.bun import find_bun
+from tests.bun import needs_bun
 from tests.system.cli.platforms import Up, command, environment, eventually, running
 
 
@@ -36,6 +38,18 @@ def test_a_new_agent_passes_its_own_test(up: Up) -> None:
         capture_output=True,
         timeout=60,
     )
+
+
+@needs_bun
+def test_a_new_agent_in_typescript_passes_its_own_test_and_answers(up: Up) -> None:
+    up.run("new", "ts-agent", "--runtime", "typescript")
+    bun = str(find_bun())
+    subprocess.run([bun, "test"], cwd=up.folder / "ts-agent", check=True, capture_output=True, timeout=60)
+    up.run("deploy", "ts-agent")
+    up.run("create", "ts-agent", "--agent", "typed")
+    assert "That was message 1." in up.run("send", "typed", "hello")
+    assert "Bun" in up.try_run("doctor").stdout
+    up.run("stop", "typed")
 
 
 def test_new_refuses_what_is_there_and_names_that_are_not_allowed(up: Up) -> None:
