@@ -19,10 +19,13 @@ from podium.base.discovery import (
 )
 from podium.base.discovery.port import CHANNEL_CONFIG, CHANNEL_INSTANCES_MOVED
 from podium.base.discovery.valkey import ValkeyDiscovery
-from podium.base.discovery.valkey_link import BACKOFF_MAX_SECONDS
+from podium.base.discovery.valkey_link import BACKOFF_MAX_SECONDS, CONNECTIONS
+from podium.base.discovery.valkey_listener import SILENCE_SECONDS
+from podium.base.discovery.valkey_location import ValkeyLocation
 from podium.wire.rest import Load
 from podium.wire.status import InstanceStatus
 from tests.contract.servers import Server
+from tests.faults.discovery.between import Wire
 from tests.waiting import wait_until
 
 LIMIT = 0.5
@@ -61,6 +64,13 @@ async def usable(discovery: ValkeyDiscovery) -> bool:
     except DiscoveryUnavailableError:
         return False
     return True
+
+
+async def answers(discovery: ValkeyDiscovery) -> bool:
+    try:
+        return await discovery.agent("a") == AGENT
+    except DiscoveryUnavailableError:
+        return False
 
 
 async def refusal(discovery: ValkeyDiscovery) -> tuple[float, str]:
@@ -178,6 +188,27 @@ async def test_idle_connections_the_server_closed_are_made_again_without_an_erro
     idle = discovery._link._idle
     await wait_until(lambda: all(one._reader is None or one._reader.at_eof() for one in idle))
     assert await asyncio.gather(*(discovery.agent("a") for _ in range(30))) == [AGENT] * 30
+
+
+async def test_a_wire_that_is_cut_without_a_word_costs_one_limit_however_many_connections_there_were(
+    server: Server,
+) -> None:
+    wire = await Wire(server.port).open()
+    discovery = ValkeyDiscovery(ValkeyLocation("127.0.0.1", wire.port), call_seconds=LIMIT)
+    await discovery.check()
+    heard = discovery.subscribe(CHANNEL_CONFIG)
+    await asyncio.gather(*(discovery.put_agent(AGENT) for _ in range(100)))
+    assert wire.cut() > 2 * CONNECTIONS, "both directions of all connections, and of the one that listens"
+    assert LIMIT - 0.05 < (await refusal(discovery))[0] < LIMIT + SLACK
+    await wait_until(lambda: answers(discovery), BACKOFF_MAX_SECONDS)
+    assert await asyncio.gather(*(discovery.agent("a") for _ in range(100))) == [AGENT] * 100
+    async with asyncio.timeout(SILENCE_SECONDS + LIMIT + BACKOFF_MAX_SECONDS + SLACK):
+        assert (await anext(heard)).missed
+    await discovery.set_config({"a": 1})
+    async with asyncio.timeout(SLACK):
+        assert (await anext(heard)).payload["version"] == 1
+    await discovery.close()
+    await wire.close()
 
 
 async def test_scripts_the_server_forgot_are_told_again(server: Server, discovery: ValkeyDiscovery) -> None:
