@@ -1,7 +1,5 @@
 /** One turn: what was asked, what reaches it while it runs, what it left open. */
 
-import { createHash } from "node:crypto";
-
 import { TurnCancelled } from "./errors.ts";
 import { encode } from "./json.ts";
 import { makeId } from "./ids.ts";
@@ -69,10 +67,10 @@ export class Turn {
    * that leave for one thing is never taken for leave for another.
    */
   requestId(asked: unknown): string {
-    const fingerprint = createHash("sha256").update(encode(asked, "what is asked")).digest("hex");
+    const fingerprint = new Bun.CryptoHasher("sha256").update(encode(asked, "what is asked")).digest("hex");
     const ordinal = (this.#asked.get(fingerprint) ?? -1) + 1;
     this.#asked.set(fingerprint, ordinal);
-    return makeId("req", createHash("sha256").update(`${this.id}\0${fingerprint}\0${ordinal}`).digest());
+    return makeId("req", new Bun.CryptoHasher("sha256").update(`${this.id}\0${fingerprint}\0${ordinal}`).digest());
   }
 }
 
