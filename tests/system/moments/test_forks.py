@@ -114,13 +114,16 @@ async def test_sleeping_stopped_and_busy_agents_are_forked_alike_and_not_disturb
 ) -> None:
     instance_id, agent_id = writer["instance_id"], writer["agent_id"]
     await said(caller, instance_id, "one")
-    running = await caller("POST", f"/api/v1/instances/{instance_id}/messages", json={"text": "sh sleep 1"})
+    running = await caller(
+        "POST", f"/api/v1/instances/{instance_id}/messages", json={"text": "sh until [ -e go ]; do sleep 0.05; done"}
+    )
     made = await asyncio.gather(*(fork(caller, agent_id) for _ in range(4)))
     assert [answer.status for answer in made] == [201] * 4
     for answer in made:
         assert (await said(caller, answer.body["instance_id"], "two"))[0] == "2: two"
     busy = await fork(caller, agent_id, at=running.body["turn_id"])
     assert busy.code == "busy"
+    assert (await caller("PUT", f"/api/v1/agents/{agent_id}/files/go", data=b"")).status == 201
     async with asyncio.timeout(30):
         while (await caller("GET", f"/api/v1/instances/{instance_id}")).body["turn"] is not None:
             await asyncio.sleep(0.02)
