@@ -201,13 +201,15 @@ def test_a_stream_survives_the_death_of_everything_behind_it(tmp_path: Path, run
     with running(tmp_path) as up:
         up.run("deploy", str(COUNTER))
         events, end = asyncio.run(_count(up, runtime))
+    assert [event for event in events if event["seq"] == 0] == []
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     updates = [event["text"].strip() for event in events if event["kind"] == "stream_update"]
     assert sorted({int(text) for text in updates if text.isdigit()}) == list(range(1, LAST + 1))
     said = [event["text"] for event in events if event["kind"] == "message.user"]
     assert said == [f"count to {LAST}", "and then?"]
     assert end["lastSeq"] == len(events)
-    assert end["reconnects"] >= 3
+    # What the gateway mends by itself, and a cut while another one is being mended, are no reconnects of their own.
+    assert end["reconnects"] >= 2
 
 
 async def _count(up: Up, runtime: Runtime) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -93,6 +93,15 @@ test("a command without acknowledgement is sent again with the same id", async (
   expect(server.socket.sent).toEqual([]);
 });
 
+test("an acknowledgement that comes twice is no event", async () => {
+  const stream = await open(0);
+  const sending = stream.sendMessage("hello", {}, { id: "m-1" });
+  for (const _ of [1, 2]) server.socket.say("ack", { id: "m-1", turn_id: "turn-x" });
+  expect((await sending).turn_id).toBe("turn-x");
+  server.socket.count(1);
+  expect(texts(await read(stream, 1))).toEqual(["1"]);
+});
+
 test("commands given while there is no connection are sent when there is one, in order", async () => {
   const stream = await open();
   server.socket.end(1013);
@@ -271,6 +280,16 @@ test("commands are sent and acknowledged while nobody reads, on a socket of thei
   expect(server.dialled).toEqual([0, undefined, INBOX_MAX_EVENTS]);
   server.socket.count(INBOX_MAX_EVENTS + 1);
   expect((await read(stream, 1))[0]!.seq).toBe(INBOX_MAX_EVENTS + 1);
+});
+
+test("a command that gets no answer while nobody reads keeps no socket", async () => {
+  const stream = await open(0);
+  const sending = failure(stream.cancel());
+  server.socket.count(...Array.from({ length: INBOX_MAX_EVENTS }, (_, index) => index + 1));
+  await server.time.pass(30_000);
+  expect(await sending).toMatchObject({ code: "unreachable" });
+  await settle();
+  expect(server.sockets.every((socket) => socket.isClosed)).toBe(true);
 });
 
 test("a socket that was kept for a command is replaced when the reader catches up", async () => {

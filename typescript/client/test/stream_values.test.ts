@@ -3,7 +3,7 @@ import { factsOfClose } from "../src/errors.ts";
 import { Cursor } from "../src/stream/cursor.ts";
 import { isKind, kindOf, readFrame, textOf, type PodiumEvent } from "../src/stream/event.ts";
 import { Inbox, INBOX_MAX_CHARS, INBOX_MAX_EVENTS } from "../src/stream/inbox.ts";
-import { Outbox, OUTBOX_MAX_COMMANDS } from "../src/stream/outbox.ts";
+import { ANSWERED_MAX, Outbox, OUTBOX_MAX_COMMANDS } from "../src/stream/outbox.ts";
 import { afterClose, waitBefore, type Next } from "../src/stream/reconnect.ts";
 import { CLOSE_CODES } from "../src/wire/errors.ts";
 
@@ -145,11 +145,23 @@ describe("outbox", () => {
     expect(outbox.add("1", "again")).toBe(one);
     expect(outbox.frames).toEqual(["first", "second"]);
     expect(outbox.settle(event(0, "ack", { id: "1", turn_id: "t" }))).toBe(true);
-    expect(outbox.settle(event(0, "ack", { id: "1" }))).toBe(false);
+    expect(outbox.settle(event(0, "ack", { id: "3" }))).toBe(false);
     expect(outbox.settle(event(0, "nack", { id: "2", code: "busy", message: "not now" }))).toBe(true);
     expect((await one).turn_id).toBe("t");
     await expect(two).rejects.toMatchObject({ code: "busy", status: 409, detail: "not now", instanceId: "inst-1" });
     expect(outbox.size).toBe(0);
+  });
+
+  test("an answer that comes again is known, for the last thousand", () => {
+    const outbox = new Outbox("inst-1");
+    for (let number = 0; number <= ANSWERED_MAX; number += 1) {
+      void outbox.add(`${number}`, "x");
+      outbox.settle(event(0, "ack", { id: `${number}` }));
+    }
+    const again = [0, 1, ANSWERED_MAX].map((number) => outbox.settle(event(0, "ack", { id: `${number}` })));
+    expect(again).toEqual([false, true, true]);
+    void outbox.add("1", "x");
+    expect([outbox.size, outbox.settle(event(0, "ack", { id: "1" })), outbox.size]).toEqual([1, true, 0]);
   });
 
   test("it holds a thousand commands and no more", () => {

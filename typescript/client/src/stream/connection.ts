@@ -144,6 +144,7 @@ export class PodiumConnection {
       return await answer;
     } finally {
       cancelLimit();
+      this.#dropIfUnwanted();
     }
   }
 

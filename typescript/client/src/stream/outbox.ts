@@ -6,6 +6,9 @@ import type { PodiumEvent } from "./event.ts";
 /** Commands that may wait for their acknowledgement; one more is refused. */
 export const OUTBOX_MAX_COMMANDS = 1_000;
 
+/** Answered commands whose answer is known when it comes again: a gateway that lost its way to the agent sends a command twice. */
+export const ANSWERED_MAX = 1_000;
+
 interface Waiting {
   readonly frame: string;
   readonly answer: Promise<Ack>;
@@ -17,6 +20,7 @@ interface Waiting {
 export class Outbox {
   readonly #instanceId: string;
   readonly #waiting = new Map<string, Waiting>();
+  readonly #answered = new Set<string>();
 
   constructor(instanceId: string) {
     this.#instanceId = instanceId;
@@ -43,18 +47,19 @@ export class Outbox {
     if (this.#waiting.size >= OUTBOX_MAX_COMMANDS) {
       throw this.#error({ code: "quota_exceeded", detail: `${OUTBOX_MAX_COMMANDS} commands wait for an acknowledgement` });
     }
+    this.#answered.delete(id);
     const { promise: answer, resolve, reject } = withResolvers<Ack>();
     this.#waiting.set(id, { frame, answer, resolve, reject });
     return answer;
   }
 
-  /** Takes an `ack`, `nack` or `pong`; false when it answers nothing that waits. */
+  /** Takes an `ack`, `nack` or `pong`; false when it answers nothing of ours. An answer that comes again is passed over. */
   settle(event: PodiumEvent): boolean {
     const content = event.content ?? {};
     const id = typeof content["id"] === "string" ? content["id"] : "";
     const waiting = this.#waiting.get(id);
-    if (waiting === undefined) return false;
-    this.#waiting.delete(id);
+    if (waiting === undefined) return this.#answered.has(id);
+    this.#forget(id);
     if (event.messageType === "nack") waiting.reject(this.#refused(content));
     else waiting.resolve(content);
     return true;
@@ -63,13 +68,20 @@ export class Outbox {
   /** Ends one that waits with `error`. */
   give(id: string, error: PodiumConnectionError): void {
     this.#waiting.get(id)?.reject(error);
-    this.#waiting.delete(id);
+    this.#forget(id);
   }
 
   /** Ends all that wait with `error`. */
   fail(error: PodiumConnectionError): void {
     for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
+  }
+
+  #forget(id: string): void {
+    if (!this.#waiting.delete(id)) return;
+    this.#answered.add(id);
+    const [oldest] = this.#answered;
+    if (this.#answered.size > ANSWERED_MAX && oldest !== undefined) this.#answered.delete(oldest);
   }
 
   #refused(content: Record<string, unknown>): PodiumConnectionError {

@@ -12,7 +12,7 @@ let end;
 let workspace;
 for await (const event of stream.events) {
   if (isKind(event, "sandbox.init")) workspace = event.content.workspace;
-  console.log(JSON.stringify({ workspace, seq: event.seq, kind: event.messageType, text: textOf(event) }));
+  console.log(JSON.stringify({ workspace, seq: event.seq, kind: event.messageType, text: textOf(event), local: event.seq === 0 ? event.content : undefined }));
   // Said in the middle of the trouble: it is acknowledged once things are back, and done once.
   if (second === undefined && textOf(event).trim() === "11") {
     second = stream.sendMessage("and then?");
