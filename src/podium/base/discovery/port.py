@@ -52,7 +52,11 @@ class CoordinatorRecord(msgspec.Struct, frozen=True):
 
 
 class InstanceRecord(msgspec.Struct, frozen=True):
-    """Where an instance lives and what it is; written by its coordinator, read by gateways."""
+    """Where an instance lives and what it is; written by its coordinator, read by gateways.
+
+    `coordinator_id` empty: it is nobody's, whoever wants it takes it. `has_work`: a turn runs or waits, or a question has a
+    deadline; when its host is lost, another goes on with it without being asked.
+    """
 
     instance_id: str
     agent_id: str
@@ -64,6 +68,7 @@ class InstanceRecord(msgspec.Struct, frozen=True):
     status: InstanceStatus
     created_at: int
     reason: str | None = None
+    has_work: bool = False
 
 
 class InstanceFilter(msgspec.Struct, frozen=True):

@@ -157,7 +157,8 @@ def remove_instances(connection: sqlite3.Connection, instance_ids: Sequence[str]
 
 def _instance(row: tuple[Any, ...]) -> InstanceRecord:
     fields = dict(zip(_INSTANCE, row, strict=True))
-    return InstanceRecord(**fields | {"status": InstanceStatus(fields["status"])})
+    decoded = {"status": InstanceStatus(fields["status"]), "has_work": bool(fields["has_work"])}
+    return InstanceRecord(**fields | decoded)
 
 
 # ── agents and leases ────────────────────────────────────────────────────────────────────────────────────────
