@@ -53,7 +53,7 @@ READING_S: Final = 6 * 3600.0
 RESUME_PAUSE_S: Final = 0.5
 """Pause, in seconds, before the rest of an object is asked for on a new connection."""
 
-CLOSE_S: Final = 5.0
+CLOSE_S: Final = 10.0
 """How long, in seconds, closing waits for steps that nobody waits for any more."""
 
 _PAGE: Final = 1000
@@ -348,8 +348,13 @@ class S3Objects:
         """
         assert isinstance(work, asyncio.Future)
         self._steps[work] = held
-        work.add_done_callback(lambda done: self._steps.pop(done, None))
+        work.add_done_callback(self._ended)
         return await asyncio.shield(work)
+
+    def _ended(self, step: asyncio.Future[Any]) -> None:
+        self._steps.pop(step, None)
+        if not step.cancelled():
+            step.exception()  # seen: nobody may be left to hear it, and nobody else should, for what it says
 
     def _use(self) -> _Clients:
         if self._clients is None:
