@@ -252,6 +252,10 @@ class AgentRewound(Content, frozen=True):
     turn_id: str | None = None
 
 
+class EventLost(Content, frozen=True):
+    """This number was, or may have been, shown before the agent's host was lost; what it told is gone."""
+
+
 class Checkpoint(Content, frozen=True):
     """Last event of a turn: the triple that names this moment of the agent."""
 
@@ -298,6 +302,7 @@ CONTENT_TYPES: Final[dict[str, type[msgspec.Struct] | None]] = {
     "checkpoint": Checkpoint,
     "agent.forked": AgentForked,
     "agent.rewound": AgentRewound,
+    "event.lost": EventLost,
     "message.user": None,
     "state.status": StateStatus,
 }

@@ -55,7 +55,8 @@ class InstanceRecord(msgspec.Struct, frozen=True):
     """Where an instance lives and what it is; written by its coordinator, read by gateways.
 
     `coordinator_id` empty: it is nobody's, whoever wants it takes it. `has_work`: a turn runs or waits, or a question has a
-    deadline; when its host is lost, another goes on with it without being asked.
+    deadline; when its host is lost, another goes on with it without being asked. `shown`: no client had seen a newer event when
+    this was written; 0: it is not told.
     """
 
     instance_id: str
@@ -69,6 +70,7 @@ class InstanceRecord(msgspec.Struct, frozen=True):
     created_at: int
     reason: str | None = None
     has_work: bool = False
+    shown: int = 0
 
 
 class InstanceFilter(msgspec.Struct, frozen=True):

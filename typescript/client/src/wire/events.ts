@@ -79,6 +79,9 @@ export interface Event {
   ts?: number;
 }
 
+/** This number was, or may have been, shown before the agent's host was lost; what it told is gone. */
+export type EventLost = Record<string, never>;
+
 /**
  * A path of the workspace changed. With `omitted`: so many more changes, up to `iteration`, are not told one by one;
  * `path` is empty then, the whole workspace.
@@ -306,6 +309,7 @@ export interface EventContents {
   "checkpoint": Checkpoint;
   "agent.forked": AgentForked;
   "agent.rewound": AgentRewound;
+  "event.lost": EventLost;
   "state.status": StateStatus;
   "connected": Connected;
   "ack": Ack;
