@@ -116,7 +116,6 @@ export class Transport {
       cause,
     });
   }
-
 }
 
 /** The same bytes; an error of the network, or a silence that is too long, becomes what `lost` makes of it. */
