@@ -1,7 +1,7 @@
 """The program that runs TypeScript agents, built once per host: the SDK as one file, already compiled.
 
-Bun reads and translates the SDK's fifty files at every start. As one file with its bytecode it starts in half the time; measured:
-29 ms from the start of Bun to the link with the files, 19 ms with what is built here.
+Bun reads and translates the SDK's fifty files at every start: 30 ms until an agent is linked, and 20 ms with what is built here
+(medians; see docs/decisions/0011-bun-runtime.md).
 """
 
 import hashlib
