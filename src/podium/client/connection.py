@@ -42,6 +42,7 @@ class PodiumConnection:
         self.info: Connected | None = None
         """What the server said when the current socket was opened."""
         self.reconnects = 0
+        self._began_at = 0
         """How often the socket was replaced."""
         self._dial = dial
         self._timing = timing
@@ -62,8 +63,8 @@ class PodiumConnection:
 
     @property
     def last_seq(self) -> int:
-        """Number of the newest event received; `connect(…, after=last_seq)` continues from here."""
-        return self._cursor.seq or 0
+        """Number of the newest event that was read from `events`; `connect(…, after=last_seq)` continues behind it."""
+        return self._inbox.last_seq or self._began_at
 
     async def open(self) -> "PodiumConnection":
         """Opens the first socket; called by `PodiumClient.connect`."""
@@ -225,6 +226,8 @@ class PodiumConnection:
             raise PodiumConnectionError("connect", problem, instance_id=self.instance_id)
         self.info = info
         self._cursor.begin(info.last_seq)
+        if not self.reconnects:
+            self._began_at = self._cursor.seq or 0
 
     # ── ends ─────────────────────────────────────────────────────────────────────────────────────────────────
 

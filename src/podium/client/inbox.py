@@ -11,13 +11,15 @@ INBOX_MAX_EVENTS: Final = 10_000
 
 
 class Inbox:
-    """A queue with an end: iterating gives events until it is closed, then raises why, if there is a why."""
+    """A queue with an end: iterating gives events until it is closed, then raises why, if there is a why. `last_seq`: the highest
+    number that was given."""
 
     def __init__(self) -> None:
         self._events: deque[PodiumEvent] = deque()
         self._more = asyncio.Event()
         self._closed = False
         self._error: BaseException | None = None
+        self.last_seq = 0
         self.room = asyncio.Event()
 
     @property
@@ -48,5 +50,6 @@ class Inbox:
             self._more.clear()
             await self._more.wait()
         event = self._events.popleft()
+        self.last_seq = max(self.last_seq, event.seq)
         self.room.set()
         return event

@@ -1,7 +1,8 @@
 """Commands that wait for their acknowledgement. No I/O."""
 
 import asyncio
-from typing import Any
+from collections import OrderedDict
+from typing import Any, Final
 
 import msgspec
 
@@ -11,12 +12,17 @@ from podium.wire.commands import Ack, Nack
 from podium.wire.errors import ErrorCode, PodiumError
 
 
+REMEMBERED: Final = 1_000
+"""Commands whose answer is known to have come: one that was sent twice, over a connection that broke, is answered twice."""
+
+
 class Outbox:
     """Commands by id, in the order they were given. What is not settled is sent again on a new connection."""
 
     def __init__(self, instance_id: str) -> None:
         self._instance_id = instance_id
         self._waiting: dict[str, tuple[str, asyncio.Future[Ack]]] = {}
+        self._settled: OrderedDict[str, None] = OrderedDict()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
@@ -35,11 +41,15 @@ class Outbox:
         return [frame for frame, _ in self._waiting.values()]
 
     def settle(self, event: PodiumEvent) -> bool:
-        """Takes an `ack`, `nack` or `pong`; False when it answers nothing of ours."""
+        """Takes an `ack`, `nack` or `pong`, also one that comes again; False when it answers nothing of ours."""
         content: dict[str, Any] = event.content or {}
-        found = self._waiting.get(str(content.get("id", "")))
+        command_id = str(content.get("id", ""))
+        found = self._waiting.get(command_id)
         if found is None or found[1].done():
-            return False
+            return command_id in self._settled
+        self._settled[command_id] = None
+        if len(self._settled) > REMEMBERED:
+            self._settled.popitem(last=False)
         if event.message_type == "nack":
             found[1].set_exception(self._refused(content))
         else:

@@ -317,3 +317,23 @@ async def _failure(awaitable: Any) -> PodiumConnectionError:
     with pytest.raises(PodiumConnectionError) as caught:
         await awaitable
     return caught.value
+
+
+async def test_the_number_to_go_on_from_is_that_of_what_was_read_not_of_what_came(line: Line) -> None:
+    socket = await line.open(after=4)
+    assert line.connection.last_seq == 4
+    for seq in (5, 6, 7):
+        socket.say("stream_update", {"text": str(seq)}, seq=seq)
+    await line.read(2)
+    assert line.connection.last_seq == 6
+
+
+async def test_an_acknowledgement_that_comes_twice_is_no_event(line: Line) -> None:
+    socket = await line.open()
+    sending = asyncio.create_task(line.connection.send_message("hello"))
+    command = await socket.next_command()
+    for _ in range(2):
+        socket.say("ack", {"id": command["id"], "turn_id": "t", "message_id": "m", "seq": 1})
+    socket.say("ack", {"id": "of somebody who sent a frame of his own"})
+    await sending
+    assert [event.content for event in await line.read(1)] == [{"id": "of somebody who sent a frame of his own"}]
