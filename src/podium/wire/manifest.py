@@ -26,6 +26,11 @@ class ManifestError(ValueError):
     """The manifest is refused; the message names the key and says what to write."""
 
 
+Durability = Literal["default", "sync"]
+"""What losing a host costs. `default`: the last one or two seconds. `sync`: nothing of what was acknowledged or shown, for both wait
+until it is replicated."""
+
+
 class Limits(msgspec.Struct, frozen=True):
     """Per-instance limits. Sizes in bytes, times in milliseconds, `cpu` in cores; `idle_timeout_ms` 0 = never sleep."""
 
@@ -35,6 +40,7 @@ class Limits(msgspec.Struct, frozen=True):
     disk: int = 2 * 2**30
     turn_timeout_ms: int = 30 * 60_000
     idle_timeout_ms: int = 15 * 60_000
+    durability: Durability = "default"
 
 
 class Restart(msgspec.Struct, frozen=True):
@@ -70,6 +76,7 @@ class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     disk: str | None = None
     turn_timeout: str | None = None
     idle_timeout: str | None = None
+    durability: Durability | None = None
 
 
 class _AgentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -154,6 +161,8 @@ def apply_limits(base: Limits, table: LimitsTable) -> Limits:
         changes["cpu"] = table.cpu
     if table.processes is not None:
         changes["processes"] = table.processes
+    if table.durability is not None:
+        changes["durability"] = table.durability
     limits = msgspec.structs.replace(base, **changes)
     if not 0 < limits.cpu <= 1024 or limits.processes < 1 or limits.memory < 16 * 2**20:
         raise ManifestError("limits: cpu must be above 0, processes at least 1, memory at least 16MiB")

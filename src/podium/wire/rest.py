@@ -185,9 +185,11 @@ class CoordinatorCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class Adopt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Coordinator `POST /agents/{agent_id}/adopt`: the agent's instance that is to go on here. Repeating it is fine."""
+    """Coordinator `POST /agents/{agent_id}/adopt`: the agent's instance that is to go on here. Repeating it is fine. `seen`: the
+    newest event the caller has passed on to a client."""
 
     instance_id: str
+    seen: Annotated[int, Meta(ge=0)] = 0
 
 
 class MessageSend(msgspec.Struct, frozen=True):

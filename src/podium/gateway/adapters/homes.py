@@ -40,9 +40,11 @@ class Homes:
         self._coordinators = coordinators
         self._owner = owner
         self._moving: dict[str, asyncio.Task[CoordinatorRecord]] = {}
+        self._seen: dict[str, int] = {}
 
-    async def of_instance(self, record: InstanceRecord, *, fresh: bool = False) -> CoordinatorRecord:
-        """The coordinator of an instance. `fresh`: the one that is known has just failed to answer.
+    async def of_instance(self, record: InstanceRecord, *, fresh: bool = False, seen: int = 0) -> CoordinatorRecord:
+        """The coordinator of an instance. `fresh`: the one that is known has just failed to answer. `seen`: the newest event of it
+        that a client got through here; whoever goes on with the agent begins behind it.
 
         Raises:
             PodiumError: `coordinator_unreachable`, also while another can't take over yet: it comes right within seconds.
@@ -57,7 +59,7 @@ class Homes:
             known = await self._alive(newest.coordinator_id, fresh=True)
             if known is not None:
                 return known
-        return await self._moved(newest)
+        return await self._moved(newest, seen)
 
     async def of_agent(self, agent: AgentRecord) -> CoordinatorRecord:
         """The coordinator that has an agent's data.
@@ -81,19 +83,21 @@ class Homes:
         except PodiumError:
             return None
 
-    async def _moved(self, record: InstanceRecord) -> CoordinatorRecord:
+    async def _moved(self, record: InstanceRecord, seen: int) -> CoordinatorRecord:
+        self._seen[record.agent_id] = max(seen, self._seen.get(record.agent_id, 0))
         task = self._moving.get(record.agent_id)
         if task is None:
             task = self._owner.start(self._move(record), f"move {record.agent_id}", awaited=True)
             self._moving[record.agent_id] = task
-            task.add_done_callback(lambda _: self._moving.pop(record.agent_id, None))
+            task.add_done_callback(lambda _: self._over(record.agent_id))
         return await asyncio.shield(task)
+
+    def _over(self, agent_id: str) -> None:
+        del self._moving[agent_id], self._seen[agent_id]
 
     async def _move(self, record: InstanceRecord) -> CoordinatorRecord:
         tried: set[str] = set()
-        body = msgspec.json.encode(Adopt(record.instance_id))
         path = f"/agents/{record.agent_id}/adopt"
-        request = Request("POST", path, Identity(), "", body, _JSON, seconds=ADOPT_SECONDS)
         while len(tried) < PLACEMENT_TRIES:
             candidates = [each for each in await self._coordinators.all(fresh=True) if each.replicated]
             try:
@@ -101,6 +105,8 @@ class Homes:
             except PodiumError:
                 break
             tried.add(chosen.coordinator_id)
+            body = msgspec.json.encode(Adopt(record.instance_id, self._seen[record.agent_id]))
+            request = Request("POST", path, Identity(), "", body, _JSON, seconds=ADOPT_SECONDS)
             try:
                 reply = await self._coordinators.call(chosen, request)
             except NotConnectedError:

@@ -172,7 +172,7 @@ class _Visit:
             record = await self._parts.resolver.instance(self.identity, self._opening.instance_id)
             if record.status is InstanceStatus.TERMINATED:
                 raise PodiumError(ErrorCode.INSTANCE_STOPPING, "the instance was stopped")
-            coordinator = await self._parts.homes.of_instance(record, fresh=not first)
+            coordinator = await self._parts.homes.of_instance(record, fresh=not first, seen=0 if first else after or 0)
             host, port, tls, netloc = address_of(coordinator.url)
             key = self._opening.key
             dialing = Dialing(

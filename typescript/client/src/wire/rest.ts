@@ -205,6 +205,7 @@ export interface LimitsTable {
   disk?: string | null;
   turn_timeout?: string | null;
   idle_timeout?: string | null;
+  durability?: "default" | "sync" | null;
 }
 
 /** How full a coordinator is. */
