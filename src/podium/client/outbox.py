@@ -11,7 +11,6 @@ from podium.client.event import PodiumEvent
 from podium.wire.commands import Ack, Nack
 from podium.wire.errors import ErrorCode, PodiumError
 
-
 REMEMBERED: Final = 1_000
 """Commands whose answer is known to have come: one that was sent twice, over a connection that broke, is answered twice."""
 
