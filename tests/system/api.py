@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from podium.base.bundles import pack
+from tests.agents import Source
 from tests.system.daemons import ADMIN_KEY, Daemons
 
 FRAME_SECONDS = 20.0
@@ -82,8 +83,10 @@ class Caller:
         form.add_field("file", io.BytesIO(bundle), filename="bundle.tar.gz", content_type="application/gzip")
         return await self("POST", "/api/v1/deployments", data=form)
 
-    async def deploy(self, folder: Path, agent_type: str, code: str, *, extra: str = "", version: str = "1.0.0") -> str:
-        """Deploys a one-file agent (`agent:Agent`); returns the deployment id."""
+    async def deploy(
+        self, folder: Path, agent_type: str, code: Source | str, *, extra: str = "", version: str = "1.0.0"
+    ) -> str:
+        """Deploys a one-file agent (a text is in Python); returns the deployment id."""
         answer = await self.upload(
             bundle_of(folder, agent_type, code, extra=extra, version=version), agent_type, version
         )
@@ -164,11 +167,14 @@ class Stream:
                 return int(self.socket.close_code or 1006)
 
 
-def bundle_of(folder: Path, agent_type: str, code: str, *, extra: str = "", version: str = "1.0.0") -> bytes:
-    """A bundle with `agent.py` and a manifest to which `extra` is added."""
+def bundle_of(folder: Path, agent_type: str, code: Source | str, *, extra: str = "", version: str = "1.0.0") -> bytes:
+    """A bundle with the agent's module (a text is in Python) and a manifest to which `extra` is added."""
+    agent = Source("python", code) if isinstance(code, str) else code
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "agent.py").write_text(code)
-    head = f'[agent]\ntype = "{agent_type}"\nversion = "{version}"\nruntime = "python"\nentry = "agent:Agent"\n'
+    (folder / agent.file).write_text(agent.code)
+    head = (
+        f'[agent]\ntype = "{agent_type}"\nversion = "{version}"\nruntime = "{agent.runtime}"\nentry = "{agent.entry}"\n'
+    )
     (folder / "podium.toml").write_text(head + extra)
     packed = io.BytesIO()
     pack(folder, packed)

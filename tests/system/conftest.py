@@ -8,22 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.agents import Runtime, source
 from tests.system.api import Caller
 from tests.system.daemons import Daemons
-
-ECHO = """
-from podium.agent import BaseAgent, DeltaState
-
-
-class Agent(BaseAgent):
-    class State(DeltaState):
-        count: int = 0
-
-    async def on_message(self, ctx, message):
-        ctx.state.count += 1
-        reply = await ctx.send_message()
-        await reply.stream_token(f"{ctx.state.count}: {message['text']}", final=True)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +45,12 @@ def agent_type() -> str:
 
 
 @pytest.fixture
-async def echo(caller: Caller, agent_type: str, tmp_path: Path) -> str:
+def runtime() -> Runtime:
+    """The language of the test's agents; each of them in turn for a test that is marked `in_every_language`."""
+    return "python"
+
+
+@pytest.fixture
+async def echo(caller: Caller, agent_type: str, runtime: Runtime, tmp_path: Path) -> str:
     """A deployed echo agent; its deployment id."""
-    return await caller.deploy(tmp_path / "echo", agent_type, ECHO)
+    return await caller.deploy(tmp_path / "echo", agent_type, source("echo", runtime))

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.agents import source
 from tests.system.api import Caller, bundle_of
-from tests.system.conftest import ECHO
 
+ECHO = source("echo")
 MANIFEST = '[agent]\ntype = "{type}"\nversion = "1.0.0"\nruntime = "python"\nentry = "agent:Agent"\n'
 Member = tuple[str, bytes] | tarfile.TarInfo
 
@@ -111,14 +112,14 @@ async def test_the_same_bytes_again_are_fine_and_other_bytes_are_a_conflict(
     assert (first.status, again.status) == (201, 200)
     assert first.body == again.body
     assert first.body["deployment_id"] == f"{agent_type}:1.0.0@{first.body['checksum'].removeprefix('sha256:')[:8]}"
-    other = await caller.upload(bundle_of(tmp_path / "b", agent_type, ECHO + "# other\n"), agent_type)
+    other = await caller.upload(bundle_of(tmp_path / "b", agent_type, ECHO.and_then("other")), agent_type)
     assert (other.status, other.code) == (409, "deployment_exists")
 
 
 async def test_of_many_racing_uploads_of_one_version_exactly_one_makes_it(
     caller: Caller, agent_type: str, tmp_path: Path
 ) -> None:
-    bundles = [bundle_of(tmp_path / str(n), agent_type, ECHO + f"# {n}\n") for n in range(6)]
+    bundles = [bundle_of(tmp_path / str(n), agent_type, ECHO.and_then(str(n))) for n in range(6)]
     answers = await asyncio.gather(*(caller.upload(bundle, agent_type) for bundle in bundles))
     assert sorted(answer.status for answer in answers) == [201, 409, 409, 409, 409, 409]
     listed = (await caller("GET", f"/api/v1/deployments?agent_type={agent_type}")).body["items"]

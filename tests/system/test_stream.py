@@ -8,51 +8,18 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.agents import Runtime, in_every_language, source
 from tests.system.api import Caller
-
-SLOW = """
-import asyncio
-from podium.agent import BaseAgent, DeltaState
-
-
-class Agent(BaseAgent):
-    class State(DeltaState):
-        steered: list[str] = []
-
-    async def on_message(self, ctx, message):
-        reply = await ctx.send_message()
-        text = message["text"]
-        if text == "steerable":
-            async for said in ctx.steering():
-                ctx.state.steered.append(said)
-                await reply.stream_token(said, final=True)
-                return
-        if text == "wait":
-            await reply.stream_token("waiting")
-            await asyncio.sleep(3600)
-        if text == "deaf":
-            await reply.stream_token("deaf")
-            while True:
-                try:
-                    await asyncio.sleep(3600)
-                except asyncio.CancelledError:
-                    pass
-        if text == "raise":
-            raise ValueError("on purpose")
-        if text == "flood":
-            for number in range(int(message["events"])):
-                await reply.stream_token("x" * 1000)
-        await reply.stream_token("done " + text, final=True)
-"""
 
 
 @pytest.fixture
-async def slow(caller: Caller, agent_type: str, tmp_path: Path) -> dict[str, Any]:
+async def slow(caller: Caller, agent_type: str, runtime: Runtime, tmp_path: Path) -> dict[str, Any]:
     """An instance that waits, raises, steers or floods as it is told."""
-    return await caller.create(await caller.deploy(tmp_path / "slow", agent_type, SLOW))
+    return await caller.create(await caller.deploy(tmp_path / "slow", agent_type, source("slow", runtime)))
 
 
 @pytest.mark.proves("STREAM-ENVELOPE", "STREAM-CONNECTED-FIRST")
+@in_every_language
 async def test_a_whole_turn_has_the_events_of_the_protocol_in_order(caller: Caller, echo: str) -> None:
     instance = await caller.create(echo)
     async with caller.connect(instance["instance_id"]) as stream:
@@ -108,6 +75,7 @@ async def test_without_after_only_what_happens_from_now_on_comes(caller: Caller,
 
 
 @pytest.mark.proves("STREAM-MANY-CONNECTIONS")
+@in_every_language
 async def test_every_connection_gets_every_event_once_and_in_order(caller: Caller, echo: str) -> None:
     instance = (await caller.create(echo))["instance_id"]
 
@@ -210,6 +178,7 @@ async def test_an_after_that_lies_in_the_future_is_refused(caller: Caller, echo:
 
 
 @pytest.mark.proves("TURN-CANCEL")
+@in_every_language
 async def test_cancel_ends_the_running_turn_and_the_next_one_runs(caller: Caller, slow: dict[str, Any]) -> None:
     async with caller.connect(slow["instance_id"]) as stream:
         await stream.say("wait")
@@ -226,20 +195,26 @@ async def test_cancel_ends_the_running_turn_and_the_next_one_runs(caller: Caller
 
 @pytest.mark.proves("TURN-CANCEL-IGNORED-RESTART")
 @pytest.mark.timeout(60)
+@in_every_language
 async def test_an_agent_that_ignores_a_cancel_is_restarted_and_goes_on(caller: Caller, slow: dict[str, Any]) -> None:
-    async with caller.connect(slow["instance_id"]) as stream:
-        await stream.say("deaf")
-        await stream.until("stream_update")
-        await stream.command("cancel")
-        end = await stream.until("stream_end")
-        assert end["content"]["stop_reason"] == "cancelled"
-        await stream.until("checkpoint")
-        assert await stream.turn("after") == "done after"
-    starts = [e for e in stream.seen if e["messageType"] == "stream_start"]
-    assert [start["content"]["attempt"] for start in starts] == [1, 1]
+    async def ignored(instance: dict[str, Any], how: str) -> None:
+        async with caller.connect(instance["instance_id"]) as stream:
+            await stream.say(how)
+            await stream.until("stream_update")
+            await stream.command("cancel")
+            end = await stream.until("stream_end")
+            assert end["content"]["stop_reason"] == "cancelled"
+            await stream.until("checkpoint")
+            assert await stream.turn("after") == "done after"
+        starts = [e for e in stream.seen if e["messageType"] == "stream_start"]
+        assert [start["content"]["attempt"] for start in starts] == [1, 1]
+
+    other = await caller.create(slow["deployment_id"])
+    await asyncio.gather(ignored(slow, "deaf"), ignored(other, "stuck"))
 
 
 @pytest.mark.proves("TURN-CANCEL")
+@in_every_language
 async def test_a_turn_is_cancelled_by_rest_too(caller: Caller, slow: dict[str, Any]) -> None:
     instance = slow["instance_id"]
     async with caller.connect(instance) as stream:
@@ -255,6 +230,7 @@ async def test_a_turn_is_cancelled_by_rest_too(caller: Caller, slow: dict[str, A
 
 
 @pytest.mark.proves("ON-BUSY-REJECT", "ON-BUSY-QUEUE")
+@in_every_language
 async def test_messages_queue_in_order_or_are_rejected_as_they_ask(caller: Caller, slow: dict[str, Any]) -> None:
     async with caller.connect(slow["instance_id"]) as stream:
         await stream.say("wait")
@@ -270,6 +246,7 @@ async def test_messages_queue_in_order_or_are_rejected_as_they_ask(caller: Calle
 
 
 @pytest.mark.proves("ON-BUSY-INTERRUPT")
+@in_every_language
 async def test_an_interrupt_cancels_what_runs_and_goes_first(caller: Caller, slow: dict[str, Any]) -> None:
     async with caller.connect(slow["instance_id"]) as stream:
         await stream.say("wait")
@@ -282,6 +259,7 @@ async def test_an_interrupt_cancels_what_runs_and_goes_first(caller: Caller, slo
 
 
 @pytest.mark.proves("STEER")
+@in_every_language
 async def test_steering_reaches_the_running_turn(caller: Caller, slow: dict[str, Any]) -> None:
     async with caller.connect(slow["instance_id"]) as stream:
         await stream.command("steer", id="early", content={"text": "x"})
@@ -296,17 +274,20 @@ async def test_steering_reaches_the_running_turn(caller: Caller, slow: dict[str,
 
 
 @pytest.mark.proves("AGENT-EXCEPTION-ERROR-EVENT")
-async def test_an_exception_becomes_an_error_event_and_the_agent_lives_on(caller: Caller, slow: dict[str, Any]) -> None:
+@in_every_language
+async def test_an_exception_becomes_an_error_event_and_the_agent_lives_on(
+    caller: Caller, slow: dict[str, Any], runtime: Runtime
+) -> None:
     async with caller.connect(slow["instance_id"]) as stream:
         await stream.say("raise")
         error = (await stream.until("error"))["content"]
         assert "on purpose" in error["message"]
-        assert "ValueError" in json.dumps(error)
-        assert "Traceback" not in json.dumps(error)
+        assert "OnPurposeError" in json.dumps(error)
+        assert source("slow", runtime).file not in json.dumps(error)
         await stream.until("checkpoint")
         assert await stream.turn("more") == "done more"
     logs = (await caller("GET", f"/api/v1/instances/{slow['instance_id']}/logs")).text
-    assert "Traceback" in logs
+    assert source("slow", runtime).file in logs
 
 
 @pytest.mark.proves("CONFIG-UPDATE-NEEDS-PERMISSION")
@@ -319,6 +300,7 @@ async def test_a_config_update_needs_its_permission(caller: Caller, echo: str) -
 
 @pytest.mark.proves("WS-SLOW-CONSUMER-4408")
 @pytest.mark.timeout(120)
+@in_every_language
 async def test_a_connection_that_does_not_read_is_closed_and_disturbs_nobody(
     caller: Caller, slow: dict[str, Any]
 ) -> None:
@@ -345,6 +327,7 @@ async def test_a_connection_that_does_not_read_is_closed_and_disturbs_nobody(
 @pytest.mark.leaves("processes")  # the coordinator that was started anew serves the tests that follow
 @pytest.mark.proves("GATEWAY-REATTACHES")
 @pytest.mark.parametrize("way", ["stop", "kill"])
+@in_every_language
 async def test_a_connection_outlives_the_restart_of_its_coordinator(caller: Caller, echo: str, way: str) -> None:
     instance = (await caller.create(echo))["instance_id"]
     async with caller.connect(instance, after=0) as stream:

@@ -11,18 +11,18 @@ import obstore
 import pytest
 
 from podium.wire.errors import ErrorCode
+from tests.agents import source
 from tests.contract.s3_between import Between, hold, pass_on
 from tests.contract.s3_server import SECRET_KEY, S3Server, s3_settings
 from tests.system.api import Answer, Caller, bundle_of
-from tests.system.conftest import ECHO
 from tests.system.daemons import Daemons
 from tests.system.registry.conftest import StartHost
 from tests.waiting import wait_until
 
+ECHO = source("echo").code
 ENVIRONMENT = """
 import os
 from podium.agent import BaseAgent
-
 
 class Agent(BaseAgent):
     async def on_message(self, ctx, message):
