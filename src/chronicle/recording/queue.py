@@ -30,7 +30,8 @@ class Limits(msgspec.Struct, frozen=True):
 
     `batch_items`, `batch_bytes` (of contents): what is recorded in one commit. Recording shares an interpreter with the
     thread that answers the kernel, so it begins when nothing was asked or noted for `quiet_s`. Without such a moment, what waits is
-    recorded each `late_s`, and sooner when `gather_items` or `gather_bytes` (of contents) wait.
+    recorded each `late_s`, and sooner when `gather_items` or `gather_bytes` (of contents) wait, or contents for an eighth of the room
+    on the disk: what is not recorded when that is full can only be recorded where something else goes.
     `held`: contents held by descriptors; above it, noting waits for the recorder; two thirds of it end gathering, too. `queue_bytes`: journal and memory that
     wait; `pending_bytes`: copies in `pending/`. Above either, who notes or settles waits up to `pressure_s`.
     `retry_s`: pause between attempts while the disk is full.
@@ -68,7 +69,8 @@ class Item(NamedTuple):
 class Queue:
     """Items in order. Any thread puts, one takes. `lock` also protects the journal's end."""
 
-    def __init__(self, journal: Journal, limits: Limits) -> None:
+    def __init__(self, journal: Journal, limits: Limits, room: Callable[[], int] = lambda: _NEVER) -> None:
+        """`room`: bytes that are free on the disk."""
         self.journal = journal
         self.lock = threading.Lock()
         self.items: deque[Item] = deque()
@@ -86,6 +88,8 @@ class Queue:
         self._urgent = False
         self._puts = 0
         self._asked: Callable[[], int] = lambda: 0
+        self._room = room
+        self._much = limits.gather_bytes
         self._quiet_at = (-1, -1)
         self._late_at = 0.0
         self._overdue = 0
@@ -177,6 +181,7 @@ class Queue:
             self._ring_at = 1
         self._bell.acquire()
         self._late_at = time.monotonic() + self._limits.late_s
+        self._much = min(self._limits.gather_bytes, self._room() // 8)
 
     def gather(self) -> None:
         """Returns when it is time to record what there is: nothing came for a moment, or enough, or it is late."""
@@ -206,7 +211,7 @@ class Queue:
 
     @property
     def _is_much(self) -> bool:
-        return self._bytes >= self._limits.gather_bytes or self.held * 3 >= self._limits.held * 2
+        return self._bytes >= self._much or self.held * 3 >= self._limits.held * 2
 
     def take(self) -> list[Item]:
         """The next batch: up to the bounds; a rescan is always a batch of its own."""

@@ -7,6 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, TypeVar
 
 from chronicle import reaching
@@ -70,7 +71,7 @@ class Recorder:
         self._tree = os.fsencode(layout.tree)
         self.excluded = Excluded(settings.exclude)
         recorded = history.position()
-        self._queue = Queue(Journal(layout.journal, recorded), self._limits)
+        self._queue = Queue(Journal(layout.journal, recorded), self._limits, lambda: _room(layout.root))
         try:
             self._queue.items.extend(replay(layout, self._queue.journal, recorded))
             self._settler = Settler(layout, self._queue, self._limits)
@@ -363,6 +364,11 @@ class Recorder:
             self._queue.missed = False
             self.rescan(b"")
         return True
+
+
+def _room(directory: Path) -> int:
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize
 
 
 _T = TypeVar("_T")
