@@ -349,7 +349,12 @@ class S3Objects:
         assert isinstance(work, asyncio.Future)
         self._steps[work] = held
         work.add_done_callback(self._ended)
-        return await asyncio.shield(work)
+        shielded: asyncio.Future[_T] = asyncio.shield(work)
+        try:
+            return await shielded
+        finally:
+            # A failure knows this frame, and these know the failure: a connection would wait for the garbage collector.
+            del work, held, shielded
 
     def _ended(self, step: asyncio.Future[Any]) -> None:
         self._steps.pop(step, None)
