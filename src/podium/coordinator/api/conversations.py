@@ -12,6 +12,7 @@ from podium.coordinator.api.queries import number_of
 from podium.coordinator.api.reads import EVENT_STREAM, pending_request
 from podium.coordinator.supervisor.commands import Incoming
 from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.showing import settled
 from podium.wire.commands import Ack, AnswerContent, ConfigContent, check_answer
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.limits import IDEMPOTENCY_KEY_MAX_CHARS
@@ -44,6 +45,7 @@ class Conversations:
             ack = instance.commands.send_message(Incoming(data, origin, command_id_of(call), call.body.on_busy))
         finally:
             instance.rest()
+        await settled(instance)
         accepted = _accepted(ack)
         if call.headers.accepts(EVENT_STREAM):
             after = number_of(call.headers.get("last-event-id"), accepted.seq - 1)
@@ -59,6 +61,7 @@ class Conversations:
             instance.commands.cancel_turn(call.path["turn_id"])
         finally:
             instance.rest()
+        await settled(instance)
 
     async def answer_request(self, call: Call) -> PendingRequest:
         """Resolves a question or permission."""
@@ -70,6 +73,7 @@ class Conversations:
             instance.commands.answer(answer, command_id_of(call))
         finally:
             instance.rest()
+        await settled(instance)
         with instance.reading() as store:
             row = store.request(request_id)
         if row is None:
@@ -84,6 +88,7 @@ class Conversations:
             instance.commands.update_config(body.changes, command_id_of(call))
         finally:
             instance.rest()
+        await settled(instance)
         return {"config": instance.config()}
 
     def _check_awake(self, instance: Instance) -> None:
@@ -122,6 +127,7 @@ async def wait_for_turn(instance: Instance, turn_id: str) -> TurnResult:
             raise PodiumError(ErrorCode.AGENT_TIMEOUT, "the turn is not over yet; follow its events") from None
         finally:
             instance.turns.forget(turn_id, future)
+    await settled(instance)
     return turn_result(instance, turn_id)
 
 

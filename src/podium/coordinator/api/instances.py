@@ -4,6 +4,7 @@ from podium.base.http import Answer, Call
 from podium.coordinator.api.lookup import Lookup
 from podium.coordinator.domain.ports import Deployments
 from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.showing import settled, visible
 from podium.wire import refs, rest
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.rest import Deployment, DeployRequest, InstanceInfo, Resources, RunningTurn, WorkspaceInfo
@@ -19,6 +20,7 @@ class Instances:
     async def create_instance(self, call: Call) -> Answer:
         """Makes an instance and answers when it is ready."""
         instance, new = await self._supervisor.births.create(call.body)
+        await settled(instance)
         return Answer(201 if new else 200, self._instance(instance))
 
     async def get_instance(self, call: Call) -> InstanceInfo:
@@ -42,7 +44,7 @@ class Instances:
 
     async def adopt_agent(self, call: Call) -> rest.Instance:
         """Goes on here with an agent whose host is gone, or gave it away."""
-        instance = await self._supervisor.adoptions.adopt(call.path["agent_id"], call.body.instance_id)
+        instance = await self._supervisor.adoptions.adopt(call.path["agent_id"], call.body.instance_id, call.body.seen)
         return self._instance(instance)
 
     async def prepare_deployment(self, call: Call) -> Answer:
@@ -75,7 +77,7 @@ class Instances:
         supervisor, facts = self._supervisor, instance.facts
         agent_id = facts.agent_id
         with instance.reading() as store:
-            last_seq, state_version = store.head_seq, store.state_version
+            heads = visible(instance, store)
             pending, queued = len(store.open_requests()), sum(row.state == "queued" for row in store.inbox_open())
         process, running = instance.life.process, instance.queue.running
         turn = None
@@ -90,7 +92,7 @@ class Instances:
             coordinator_id=supervisor.parts.coordinator_id,
             created_at=facts.created_at,
             config=instance.config(),
-            last_seq=last_seq,
+            last_seq=heads.seq,
             head_iteration=workspaces.head_iteration(agent_id),
             turn=turn,
             queue_depth=queued,
@@ -98,7 +100,7 @@ class Instances:
             restarts=instance.life.restarts,
             workspace=WorkspaceInfo(instance.workspace, workspaces.backend),
             isolation=supervisor.parts.processes.isolation,
-            state_version=state_version,
+            state_version=heads.version,
             pending_requests=pending,
             reason=facts.reason,
         )

@@ -9,6 +9,7 @@ from podium.coordinator.adapters.store import RequestRow, StoreConflictError
 from podium.coordinator.api.following import journal_as_sse, log_as_sse
 from podium.coordinator.api.lookup import Lookup
 from podium.coordinator.api.queries import number_of
+from podium.coordinator.supervisor.showing import visible
 from podium.wire.envelope import EventRow
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.rest import ConversationMessage, LogPage, Page, PendingRequest
@@ -47,7 +48,8 @@ class Reads:
         instance = self._lookup.known(call)
         after = number_of(call.query.cursor, 0)
         with instance.reading() as store:
-            items = store.conversation(call.query.limit, after=after)
+            newest = visible(instance, store).seq
+            items = [each for each in store.conversation(call.query.limit, after=after) if each.seq <= newest]
         return Page(items, str(items[-1].seq) if len(items) == call.query.limit else None)
 
     async def list_events(self, call: Call) -> dict[str, Any] | Streamed:
@@ -57,7 +59,7 @@ class Reads:
         if call.headers.accepts(EVENT_STREAM):
             return event_stream(journal_as_sse(instance, number_of(call.headers.get("last-event-id"), after)))
         with instance.reading() as store:
-            rows = store.events(after, call.query.limit)
+            rows = store.events(after, call.query.limit, visible(instance, store).seq)
         items = [_journal_event(instance.facts.agent_id, row) for row in rows]
         return {"items": items, "next_cursor": str(rows[-1].seq) if len(rows) == call.query.limit else None}
 
@@ -80,18 +82,23 @@ class Reads:
         """The state, now or at an older version."""
         instance = self._lookup.known(call)
         with instance.reading() as store:
+            newest = visible(instance, store).version
+            wanted = newest if call.query.version is None else call.query.version
             try:
-                row = store.state(call.query.version)
+                if wanted > newest:
+                    raise StoreConflictError("state", f"there is no version {wanted} yet")
+                row = store.state(wanted)
             except StoreConflictError as error:
-                newest = f"the newest version is {store.state_version}"
-                raise PodiumError(ErrorCode.VERSION_NOT_FOUND, newest) from error
+                raise PodiumError(ErrorCode.VERSION_NOT_FOUND, f"the newest version is {newest}") from error
         return _RawStateView(row.version, msgspec.Raw(row.data), row.schema)
 
     async def list_requests(self, call: Call) -> Page[PendingRequest]:
         """Questions and permissions, oldest first."""
         instance, query = self._lookup.known(call), call.query
         with instance.reading() as store:
-            rows = store.requests(query.status, query.limit, after=number_of(query.cursor, 0))
+            newest = visible(instance, store).seq
+            found = store.requests(query.status, query.limit, after=number_of(query.cursor, 0))
+            rows = [row for row in found if row.seq <= newest]
         return Page([pending_request(row) for row in rows], str(rows[-1].seq) if len(rows) == query.limit else None)
 
 

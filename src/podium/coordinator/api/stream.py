@@ -18,6 +18,7 @@ from podium.coordinator.adapters.websocket import WebSocket
 from podium.coordinator.supervisor.audience import Published
 from podium.coordinator.supervisor.commands import Incoming
 from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.showing import visible
 from podium.coordinator.supervisor.supervisor import Supervisor
 from podium.wire import commands as wire
 from podium.wire.close import CloseCode
@@ -35,6 +36,10 @@ PAGE_EVENTS: Final = 256
 
 PAGE_BYTES: Final = 1024 * 1024
 """… and fewer when a page of them is larger than this."""
+
+
+EARLY_MAX: Final = 100
+"""Commands that are kept of a client that does not wait for `connected`, while that waits for a replica."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -61,14 +66,21 @@ class StreamConnection:
         self._page = PAGE_EVENTS
         self._bad_frames = 0
         self._since_mark = 0
+        self._early: deque[bytes] = deque(maxlen=EARLY_MAX)
         self._unsent: deque[tuple[int, int]] = deque()
         self._sent_seq = 0
+        self._gone = False
 
     # ── the socket's calls ──────────────────────────────────────────────────────────────────────────────────
 
     def opened(self) -> None:
         """Joins the instance's audience, or says why not."""
         self._supervisor.parts.metrics.add("connections_total")
+        self._join()
+
+    def _join(self) -> None:
+        if self._gone:
+            return
         try:
             instance = self._find()
             self._attach(instance)
@@ -81,6 +93,7 @@ class StreamConnection:
         """A command."""
         instance = self._instance
         if instance is None:
+            self._early.append(data)
             return
         try:
             command = wire.read_command(data)
@@ -105,6 +118,7 @@ class StreamConnection:
 
     def closed(self) -> None:
         """The connection is gone."""
+        self._gone = True
         instance, self._instance = self._instance, None
         if instance is not None:
             instance.audience.leave(self)
@@ -151,8 +165,14 @@ class StreamConnection:
         return instance
 
     def _attach(self, instance: Instance) -> None:
-        head = instance.store.head_seq
+        store, showing = instance.store, instance.showing
+        if showing is not None and not showing.is_certain:
+            showing.after_all(self._join)  # what a crash left is replicated first
+            return
         after = self._wanted.after
+        if after is not None and after > store.head_seq:
+            self._supervisor.adoptions.tails.claimed(instance, after)
+        head = visible(instance, store).seq
         if after is not None and after > head:
             instance.rest()
             raise PodiumError(ErrorCode.RESUME_GONE, f"the journal ends at {head}; {after} was never written")
@@ -182,10 +202,15 @@ class StreamConnection:
         instance.life.wake()
         if not self._live:
             self._pump()
+        while self._early:
+            self.text_received(self._early.popleft())
 
     def _show_pending(self, instance: Instance) -> None:
         """What is asked and not answered: a client that starts now would never hear of it otherwise."""
+        newest = visible(instance, instance.store).seq
         for row in instance.store.open_requests():
+            if row.seq > newest:
+                continue  # it comes as every event does
             for event in instance.store.events(row.seq - 1, 1):
                 self._socket.write_text(instance.audience.writer.write(event))
 
@@ -201,7 +226,8 @@ class StreamConnection:
         if instance is None or not self._socket.is_open:
             return
         try:
-            rows = instance.store.events(self._cursor, self._page)
+            newest = visible(instance, instance.store).seq
+            rows = instance.store.events(self._cursor, self._page, newest)
         except StoreError:
             self._socket.close(CloseCode.INTERNAL, "the agent's databases can't be read")
             return
@@ -210,7 +236,7 @@ class StreamConnection:
             size = self._write_frames(frames)
             self._cursor = rows[-1].seq
             self._page = max(8, self._page // 4) if size > PAGE_BYTES else min(PAGE_EVENTS, self._page * 2)
-        if self._cursor == instance.store.head_seq:
+        if self._cursor == newest:
             self._live = True
             self._sent_seq = self._cursor
         elif not self._socket.is_paused:

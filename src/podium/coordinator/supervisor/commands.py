@@ -55,8 +55,10 @@ class Commands:
             PodiumError: `busy`, `quota_exceeded`, `message_too_large`, `instance_stopping`, `instance_failed`.
         """
         if (known := self._known(message.command_id)) is not None:
-            return _told(known, acknowledge)
+            return self._told(known, acknowledge)
         instance = self._instance
+        if instance.showing is not None:
+            instance.showing.admit()
         placement = instance.queue.place(message.on_busy)
         message_id = instance.around.new_id("msg")
         content = msgspec.json.encode({**message.data, "message_id": message_id, "text": message.data.get("text", "")})
@@ -88,7 +90,7 @@ class Commands:
             PodiumError: `no_turn`.
         """
         if (known := self._known(command_id)) is not None:
-            return _told(known, acknowledge)
+            return self._told(known, acknowledge)
         running = self._instance.queue.running
         if running is None or not running.can_be_steered:
             raise PodiumError(ErrorCode.NO_TURN, "no turn is running that could be steered")
@@ -104,7 +106,7 @@ class Commands:
             PodiumError: `no_turn`.
         """
         if (known := self._known(command_id)) is not None:
-            return _told(known, acknowledge)
+            return self._told(known, acknowledge)
         running = self._instance.queue.running
         if running is None:
             raise PodiumError(ErrorCode.NO_TURN, "no turn is running")
@@ -142,7 +144,7 @@ class Commands:
             PodiumError: `request_not_found`, `already_resolved`, `invalid_request`.
         """
         if (known := self._known(command_id)) is not None:
-            return _told(known, acknowledge)
+            return self._told(known, acknowledge)
         instance = self._instance
         instance.requests.check(answer)
         with instance.step() as step:
@@ -157,7 +159,7 @@ class Commands:
     ) -> Ack:
         """Changes to the agent's own layer of the configuration."""
         if (known := self._known(command_id)) is not None:
-            return _told(known, acknowledge)
+            return self._told(known, acknowledge)
         instance = self._instance
         nested = configuration.nested(changes)
         before = instance.config()
@@ -204,6 +206,15 @@ class Commands:
             step.acknowledge.append(lambda: acknowledge(ack))
         return ack
 
+    def _told(self, ack: Ack, acknowledge: "Acknowledge | None") -> Ack:
+        """The answer again; not before the first one may be known."""
+        showing = self._instance.showing
+        if acknowledge is not None and showing is not None:
+            showing.after_all(lambda: acknowledge(ack))
+        elif acknowledge is not None:
+            acknowledge(ack)
+        return ack
+
     def _check_going(self) -> None:
         status, reason = self._instance.status, self._instance.facts.reason
         if status is InstanceStatus.FAILED:
@@ -214,12 +225,6 @@ class Commands:
             raise PodiumError(
                 ErrorCode.BUSY, "the agent is being taken back; send it again in a moment", retry_after=1.0
             )
-
-
-def _told(ack: Ack, acknowledge: "Acknowledge | None") -> Ack:
-    if acknowledge is not None:
-        acknowledge(ack)
-    return ack
 
 
 def _inbox_row(message: Incoming, message_id: str, event: EventRow) -> InboxRow:

@@ -1,7 +1,7 @@
 """What is known of an instance beside what runs, and what all instances of a host share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from podium.base.clock import Clock
 from podium.base.entropy import IdSource
 from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
+from podium.coordinator.adapters.replication import ReplicaUnavailableError
 from podium.coordinator.adapters.store import AgentStore, StoreOptions
 from podium.coordinator.adapters.timers import Timers
 from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
@@ -63,8 +64,14 @@ class Timings:
     """An instance whose databases could not be written is left alone for this long, and then tried again."""
     template_idle: float = 600.0
     """Without agents awake, until the template of a deployment is ended."""
+    drain: float = 60.0
+    """For running turns when the host is drained; then they are cut off, and run again elsewhere."""
     idle_reply: float = 5.0
     """For the answer to `idle_check`; a silent agent is busy and stays awake."""
+
+
+async def _nowhere(_agent_id: str, _seconds: float) -> None:
+    raise ReplicaUnavailableError("this host has no replicas")
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,14 @@ class Surroundings:
     """Its databases are about to be closed."""
     changed: Callable[[str], None] = lambda _: None
     """An agent has other files, or other facts, than before."""
+    replicated: bool = False
+    """Whether agents' data are brought outside this host."""
+    shown: Callable[["Instance"], None] = lambda _: None
+    """Discovery should hear soon how far it was shown."""
+    synced: Callable[[str, float], Awaitable[None]] = _nowhere
+    """Returns when all that was committed of an agent before is replicated, within so many seconds (`ReplicaUnavailableError`)."""
+    may_write: Callable[[], bool] = lambda: True
+    """Whether this host may still write what it holds: its leases can't have been taken."""
     store_options: StoreOptions = field(default_factory=StoreOptions)
     timings: Timings = field(default_factory=Timings)
     metrics: Metrics = field(default_factory=Metrics)

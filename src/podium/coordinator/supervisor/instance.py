@@ -6,10 +6,12 @@ committed as one batch and shown to anyone only after that. There is no `await` 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from podium.coordinator.adapters.store import AgentStore, StoreError
 from podium.coordinator.domain import configuration, idle, turns
@@ -21,10 +23,12 @@ from podium.coordinator.supervisor.facts import Facts, Surroundings
 from podium.coordinator.supervisor.files import Files
 from podium.coordinator.supervisor.life import Life
 from podium.coordinator.supervisor.requests import Requests
+from podium.coordinator.supervisor.showing import Showing
 from podium.coordinator.supervisor.step import Step
 from podium.coordinator.supervisor.turns import Turns
 from podium.coordinator.supervisor.voice import Voice
 from podium.wire.close import CloseCode
+from podium.wire.envelope import EventRow
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import StateStatus
 from podium.wire.link import LinkError
@@ -52,16 +56,21 @@ class Instance:
         self.files = Files(self)
         self.life = Life(self)
         self.lost = False
+        self.leaving = False  # it is given to another host: no turn begins and no process is started
         self.rewinding = (
             False  # it is being taken back: no turn begins and no process is started until its files are back
         )
         self.refusing = False  # and nothing is taken on before it is, for that would be taken back as well
         self.log_news: set[asyncio.Event] = set()
+        self.showing = (
+            Showing(self) if around.replicated else None
+        )  # None: everything is shown at once, and nobody counts
         self.workspace = ""
         self._store: AgentStore | None = None
         self._stepping: Step | None = None
         self._loaded = False
         self._maintained = False
+        self._had_work = False
         self.birth: asyncio.Task[PodiumError | None] | None = None
         self.ending: asyncio.Task[None] | None = None
         self._alarm = around.timers.alarm(self._alarm_rang)
@@ -79,6 +88,12 @@ class Instance:
         return self.facts.status in OVER
 
     @property
+    def has_work(self) -> bool:
+        """Whether something in its databases must happen by itself, wherever it is. Of databases that are closed and were not
+        looked into: no."""
+        return self.rewinding or self.life.wants_process or self.requests.next_deadline() is not None
+
+    @property
     def directory(self) -> Path:
         """The agent's directory on this host."""
         return self.around.directory / self.facts.agent_id
@@ -94,12 +109,23 @@ class Instance:
         return configuration.merge(manifest, self.around.runtime_config(), self.facts.config)
 
     def use_manifest(self, manifest: Manifest) -> None:
-        """Takes limits and defaults from the deployment's manifest, the create call's over them."""
+        """Takes limits and defaults from the deployment's manifest, the create call's over them.
+
+        Raises:
+            PodiumError: `invalid_request`: everything is to be replicated before it is shown, and this host has no replicas.
+        """
         self.manifest = manifest
         limits = apply_limits(manifest.limits, self.facts.limits)
         if self.facts.idle_timeout is not None:
             limits = apply_limits(limits, LimitsTable(idle_timeout=self.facts.idle_timeout))
+        if limits.durability == "sync" and self.showing is None:
+            raise PodiumError(
+                ErrorCode.INVALID_REQUEST,
+                'limits.durability = "sync" needs a host with replicas (LITESTREAM_REPLICA_URL)',
+            )
         self.limits = limits
+        if self.facts.limits.durability != limits.durability:  # it is needed when there is no manifest at hand yet
+            self.facts.limits = msgspec.structs.replace(self.facts.limits, durability=limits.durability)
 
     # ── databases ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,7 +161,9 @@ class Instance:
 
     def rest(self) -> None:
         """Closes the databases if nothing needs them now."""
-        if self._store is not None and self._stepping is None and not len(self.audience) and not self.life.busy:
+        if self._store is None or self._stepping is not None or len(self.audience) or self.life.busy:
+            return
+        if self.showing is None or not self.showing.waits:
             self.close_store()
 
     def close_store(self) -> None:
@@ -143,23 +171,28 @@ class Instance:
         store, self._store = self._store, None
         if store is None:
             return
+        if self.showing is not None:
+            self.showing.closed()
         self.around.closed(self)
         self.around.retire(store)
-        waits = self.rewinding or self.life.wants_process or self.requests.next_deadline() is not None
-        if not self.lost and not self.is_over and not waits:
+        if not self.lost and not self.is_over and not self.has_work:
             self.facts.at_rest = True
             self.around.save(self.facts)
 
     def _open_store(self) -> AgentStore:
         self._check_held()
-        if self.facts.at_rest:
+        at_rest = self.facts.at_rest
+        if at_rest:
             self.facts.at_rest = False
             self.around.save(self.facts)
         around = self.around
-        return AgentStore.open(self.directory, self.facts.agent_id, around.clock, around.store_options)
+        store = AgentStore.open(self.directory, self.facts.agent_id, around.clock, around.store_options)
+        if self.showing is not None:
+            self.showing.opened(store, at_rest=at_rest)
+        return store
 
     def _check_held(self) -> None:
-        if self.lost:
+        if self.lost or not self.around.may_write():
             raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "the agent is not held by this host now")
 
     # ── steps ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -216,10 +249,24 @@ class Instance:
         """Something happened that keeps the agent awake."""
         self.last_active = self.around.clock.monotonic()
 
+    def tell(
+        self,
+        acknowledge: Sequence[Callable[[], None]],
+        rows: Sequence[EventRow],
+        told: Sequence[Callable[[], None]],
+    ) -> None:
+        """Shows what was committed: who sent something hears of it first."""
+        for each in acknowledge:
+            each()
+        self.audience.publish(rows)
+        for each in told:
+            each()
+
     def _committed(self, step: Step) -> None:
-        for acknowledge in step.acknowledge:
-            acknowledge()
-        self.audience.publish(step.batch.events)
+        if self.showing is None:
+            self.tell(step.acknowledge, step.batch.events, step.told)
+        else:
+            self.showing.committed(step)
         if step.batch.logs:
             for news in self.log_news:
                 news.set()
@@ -229,6 +276,10 @@ class Instance:
             self.life.send(b"".join(step.to_agent))
         for effect in step.after:
             effect()
+        if self._had_work is not self.has_work:
+            self._had_work = not self._had_work
+            if not self.is_over:
+                self._status_changed()
         if self._store is not None and self._store.maintenance_due and not self._maintained:
             self._maintained = True
             self.around.tasks.start(self._maintain(self._store), f"upkeep of {self.facts.agent_id}")
@@ -328,5 +379,6 @@ class Instance:
 
     def dismiss(self, code: CloseCode, reason: str) -> None:
         """Sends everyone away who follows the agent or waits for a turn."""
-        self.turns.release_waiters(reason)
+        moves = code is CloseCode.MOVING
+        self.turns.release_waiters(reason, ErrorCode.DRAINING if moves else ErrorCode.INSTANCE_STOPPING)
         self.audience.end(code, reason)

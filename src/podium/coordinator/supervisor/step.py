@@ -15,16 +15,17 @@ _ENCODER = msgspec.json.Encoder()
 class Step:
     """A batch of the store in the making, and the effects that wait for its commit.
 
-    Order after the commit: `acknowledge`, then events to the audience, then frames to the agent, then `after`.
-    If the commit fails, none of them happens.
+    Order after the commit: `acknowledge`, then events to the audience, then `told`: what others see of the step. Where that waits
+    for a replica (`showing`), it comes later. Then frames to the agent, then `after`. If the commit fails, none of them happens.
     """
 
-    __slots__ = ("_instance_id", "acknowledge", "after", "batch", "to_agent")
+    __slots__ = ("_instance_id", "acknowledge", "after", "batch", "to_agent", "told")
 
     def __init__(self, batch: Batch, instance_id: str) -> None:
         self.batch = batch
         self._instance_id = instance_id
         self.acknowledge: list[Callable[[], None]] = []
+        self.told: list[Callable[[], None]] = []
         self.to_agent: list[bytes] = []
         self.after: list[Callable[[], None]] = []
 

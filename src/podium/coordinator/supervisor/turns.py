@@ -63,7 +63,7 @@ class Turns:
     def go_on(self, step: Step, fresh: InboxRow | None = None) -> None:
         """Delivers the turn that is next, if the agent is there and has none. `fresh` saves reading what was just accepted."""
         instance = self._instance
-        if not instance.life.linked or instance.rewinding:
+        if not instance.life.linked or instance.rewinding or instance.leaving:
             return
         instance.queue.start_next()
         clock = instance.around.clock
@@ -179,7 +179,7 @@ class Turns:
         step.batch.checkpoint(entry.turn_id, seq, heads.version, iteration)
         step.batch.finish_turn(entry.message_id, how.outcome, how.stop_reason)
         instance.around.metrics.add("turns_total")
-        step.after.append(lambda: self._release(entry.turn_id))
+        step.told.append(lambda: self._release(entry.turn_id))
 
     def _streamed(self, step: Step, turn_id: str) -> str:
         """The text of the answer that was begun last and not ended."""
@@ -209,11 +209,11 @@ class Turns:
         if not waiters:
             self._waiters.pop(turn_id, None)
 
-    def release_waiters(self, reason: str) -> None:
-        """The instance is over: nobody's turn will end any more."""
+    def release_waiters(self, reason: str, code: ErrorCode = ErrorCode.INSTANCE_STOPPING) -> None:
+        """Nobody's turn will end here any more: the instance is over, or goes elsewhere (`draining`: ask again)."""
         waiters, self._waiters = self._waiters, {}
         for future in [future for futures in waiters.values() for future in futures if not future.done()]:
-            future.set_exception(PodiumError(ErrorCode.INSTANCE_STOPPING, reason))
+            future.set_exception(PodiumError(code, reason))
 
     def _release(self, turn_id: str) -> None:
         for future in self._waiters.pop(turn_id, []):
