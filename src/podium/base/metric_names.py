@@ -25,6 +25,17 @@ _ALL: Final = (
     Metric("podium_turns_total", "counter", "turns that came to their end"),
     Metric("podium_forks_total", "counter", "agents that were forked"),
     Metric("podium_adoptions_total", "counter", "agents of other hosts that went on here"),
+    Metric(
+        "podium_replication_lag_seconds",
+        "gauge",
+        "how long what is committed now needs to be in the replica, measured every 5 s on one agent after another; while "
+        "something can't be replicated, for how long that has been so",
+    ),
+    Metric(
+        "podium_replicas_unavailable",
+        "gauge",
+        "agents with changes that are not being replicated now: awake and not attached, or at rest with changes only here",
+    ),
     Metric("podium_rewinds_total", "counter", "agents that were taken back"),
     Metric("podium_events_total", "counter", "events written to journals"),
     Metric("podium_batches_total", "counter", "transactions that wrote events or state"),

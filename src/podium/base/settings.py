@@ -224,6 +224,9 @@ class CoordinatorSettings(_Shared):
     litestream_processes: int = setting(
         "LITESTREAM_PROCESSES", positive, "2", "replicating processes; one suits some 150 agents that are awake"
     )
+    drain_seconds: float = setting(
+        "COORDINATOR_DRAIN", seconds, "60s", "for running turns when the coordinator is drained; a stop allows less"
+    )
     stop_seconds: float = setting(
         "COORDINATOR_STOP", seconds, "25s", "for putting all agents to rest when the coordinator stops"
     )

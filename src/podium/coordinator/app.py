@@ -99,6 +99,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
             shutdown=settings.shutdown_seconds,
             terminate=settings.terminate_seconds,
             template_idle=settings.template_idle_seconds,
+            drain=settings.drain_seconds,
         ),
         store_options=StoreOptions(log_max_bytes=settings.log_bytes_max),
     )

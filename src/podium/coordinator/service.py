@@ -9,7 +9,8 @@ from typing import Final, Literal
 from podium.base.discovery import CoordinatorRecord
 from podium.base.http import ClusterAuthenticator, Endpoint, HttpApp, HttpServer
 from podium.base.tasks import TaskOwner
-from podium.coordinator.adapters.announcer import Announcer
+from podium.coordinator.adapters import peers
+from podium.coordinator.adapters.announcer import Announcer, Fencing
 from podium.coordinator.adapters.load import Meter
 from podium.coordinator.adapters.store import StoreError, StoreFullError
 from podium.coordinator.adapters.workspaces import workspace_problem
@@ -22,6 +23,7 @@ from podium.coordinator.api.lookup import Lookup
 from podium.coordinator.api.moments import Moments
 from podium.coordinator.api.reads import Reads
 from podium.coordinator.api.upgrades import Upgrades
+from podium.coordinator.domain.fencing import Verdict
 from podium.coordinator.supervisor.supervisor import Parts, Supervisor
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.rest import Load
@@ -58,7 +60,14 @@ class Coordinator:
         self._url = address.url
         self._started_at = parts.clock.now_ms()
         self._meter = Meter(parts.clock)
-        announcer = Announcer(parts.discovery, self._describe, self._leases_lost)
+        announcer = Announcer(
+            parts.discovery,
+            self._describe,
+            self._leases_lost,
+            fencing=self._fencing() if parts.replicas is not None else None,
+            everything=lambda: self.supervisor.everything(),
+            monotonic=parts.clock.monotonic,
+        )
         self.supervisor = Supervisor(parts, announcer, TaskOwner("coordinator"))
         authenticator = ClusterAuthenticator(address.cluster_key)
         self._upgrades = Upgrades(self.supervisor, authenticator)
@@ -89,7 +98,7 @@ class Coordinator:
         _log.info("coordinator_stops", extra={"coordinator_id": self._parts.coordinator_id})
         try:
             async with asyncio.timeout(seconds):
-                await self.supervisor.put_down()
+                await self.supervisor.put_down(seconds)
         except TimeoutError:
             _log.warning("agents_not_at_rest", extra={"seconds": seconds})
         await self._app.close()
@@ -112,6 +121,17 @@ class Coordinator:
     async def _check_discovery(self) -> None:
         async with asyncio.timeout(READY_CHECK_SECONDS):
             await self._parts.discovery.check()
+
+    def _fencing(self) -> Fencing:
+        """Only where others go on with this host's agents can they be taken."""
+        return Fencing(
+            ask=self._ask_others,
+            fence=lambda: self.supervisor.fences.put_up(),
+            back=lambda ids: self.supervisor.fences.back(ids),
+        )
+
+    async def _ask_others(self) -> Verdict:
+        return await peers.ask(self.supervisor.rescues.others, self._address.cluster_key)
 
     def _leases_lost(self, agent_ids: list[str]) -> None:
         self.supervisor.leases_lost(agent_ids)

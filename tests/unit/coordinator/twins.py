@@ -269,6 +269,9 @@ class PlainWorkspaces:
     async def close(self, agent_id: str) -> None:
         pass
 
+    async def detach(self, agent_id: str) -> None:
+        pass
+
     def head_iteration(self, agent_id: str) -> int:
         return 0
 

@@ -394,6 +394,10 @@ class Workspaces(Protocol):
         """
         ...
 
+    async def detach(self, agent_id: str) -> None:
+        """Unmounts the workspace now, which nobody uses any more, instead of a little later. Never raises."""
+        ...
+
     async def adopt(self, agent_id: str, past: Path, settings: bytes) -> int:
         """Makes the workspace of an agent that has none here from a history in `past/history`; the iteration it goes on from.
         Contents come when they are wanted. `past` lies in the agent's directory.

@@ -18,11 +18,14 @@ from podium.base.discovery import DiscoveryUnavailableError
 from podium.coordinator.adapters.replication import Replica, ReplicaUnavailableError
 from podium.coordinator.adapters.store import StoreConflictError
 from podium.coordinator.adapters.store.database import KINDS
+from podium.coordinator.adapters.store.lost import cap_iterations
 from podium.coordinator.domain.admission import admit
 from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.lost_tails import LostTails
 from podium.coordinator.supervisor.recovery import Recovery
 from podium.coordinator.supervisor.replication import HISTORY, Descriptor
 from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.status import InstanceStatus
 
 if TYPE_CHECKING:
     from podium.coordinator.supervisor.supervisor import Supervisor
@@ -35,6 +38,15 @@ ADOPT_SECONDS: Final = 120.0
 STALE_PREFIX: Final = ".stale-"
 """Directories among the agents' begin so where data lie that another host has newer ones of; the last of each agent."""
 
+STALE_SECONDS: Final = 7 * 24 * 3600.0
+"""How long such data are kept, at least: time for a person to look into them. They are removed when the coordinator starts."""
+
+ADOPTING_PREFIX: Final = ".adopting-"
+"""Directories among the agents' begin so where an agent is being restored."""
+
+PAST: Final = "past"
+"""In an agent's directory: the history its workspace is made from. It is there only while the agent is being adopted."""
+
 
 class Adoptions:
     """Takes agents over. Many calls for one agent are one adoption."""
@@ -42,15 +54,17 @@ class Adoptions:
     def __init__(self, supervisor: "Supervisor") -> None:
         self._supervisor = supervisor
         self._running: dict[str, asyncio.Task[PodiumError | None]] = {}
+        self.tails = LostTails(supervisor)
 
-    async def adopt(self, agent_id: str, instance_id: str) -> Instance:
-        """The instance, here. If the caller goes away, the adoption goes on.
+    async def adopt(self, agent_id: str, instance_id: str, seen: int = 0) -> Instance:
+        """The instance, here. If the caller goes away, the adoption goes on. `seen`: the newest event the caller knows of.
 
         Raises:
             PodiumError: `agent_in_use` while another host holds the agent, `instance_not_found` when its newest instance is
                 another or was stopped, `no_coordinator_available`, `draining`, `workspace_unavailable`.
         """
         supervisor = self._supervisor
+        self.tails.seen(agent_id, seen)
         task = self._running.get(agent_id)
         if task is None and instance_id not in supervisor.instances:
             task = supervisor.tasks.start(self._adopt(agent_id, instance_id), f"adopt {agent_id}", awaited=True)
@@ -76,10 +90,8 @@ class Adoptions:
     async def _take_over(self, agent_id: str, instance_id: str) -> None:
         supervisor = self._supervisor
         admit(supervisor.room())
-        epoch = await self._lease(agent_id)
+        epoch = await self.hold(agent_id)
         try:
-            if not await supervisor.replication.claim(agent_id, epoch):
-                raise PodiumError(ErrorCode.AGENT_IN_USE, "another host has claimed the agent")
             descriptor = await self.bring(agent_id)
             entry = supervisor.parts.catalog.instance(instance_id)
             if entry is None and descriptor is not None and descriptor.instance.instance_id == instance_id:
@@ -94,15 +106,32 @@ class Adoptions:
             if supervisor.of_agent(agent_id) is None:
                 await supervisor.announcer.release(agent_id)
             raise
-        instance = supervisor.alive(instance_id)
+        instance = supervisor.alive(instance_id)  # it may have failed at once
         await supervisor.births.announce(instance)
         await supervisor.announcer.moved(supervisor.record_of(instance))
         supervisor.parts.metrics.add("adoptions_total")
         _log.info("adopted", extra={"agent_id": agent_id, "instance_id": instance_id, "epoch": epoch})
 
-    async def _lease(self, agent_id: str) -> int:
+    async def hold(self, agent_id: str) -> int:
+        """The epoch under which the agent is this host's: its lease is held, and the replica claimed.
+
+        Raises:
+            PodiumError: `agent_in_use`, `no_coordinator_available` when discovery is away.
+        """
+        supervisor = self._supervisor
+        above = max(0, self.local_epoch(agent_id))
+        for _ in range(2):
+            epoch = await self._lease(agent_id, above)
+            if await supervisor.replication.claim(agent_id, epoch):
+                return epoch
+            await supervisor.announcer.release(agent_id)
+            # Its lease is free and a later epoch claimed: discovery has lost its memory, or a claimant its lease.
+            above = await supervisor.replication.claimed(agent_id)
+        raise PodiumError(ErrorCode.AGENT_IN_USE, "another host has claimed the agent", retry_after=1.0)
+
+    async def _lease(self, agent_id: str, above: int) -> int:
         try:
-            epoch = await self._supervisor.announcer.acquire(agent_id)
+            epoch = await self._supervisor.announcer.acquire(agent_id, above)
         except DiscoveryUnavailableError as error:
             raise PodiumError(
                 ErrorCode.NO_COORDINATOR_AVAILABLE, "discovery does not answer", retry_after=1.0
@@ -110,6 +139,36 @@ class Adoptions:
         if epoch is None:
             raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent is alive on another host", retry_after=1.0)
         return epoch
+
+    async def fetch(self, agent_id: str) -> None:
+        """Brings the data of an agent here that no instance of is alive, so that they can be read; nothing is started.
+
+        Raises:
+            PodiumError: `agent_in_use`, `agent_not_found` when there is no replica, `no_coordinator_available`, `draining`,
+                `workspace_unavailable`.
+        """
+        supervisor = self._supervisor
+        if self.local_epoch(agent_id) >= 0 and not await self.is_elsewhere(agent_id):
+            return
+        if supervisor.of_agent(agent_id) is not None:
+            raise PodiumError(ErrorCode.AGENT_IN_USE, "an instance of the agent is alive here")
+        admit(supervisor.room())
+        epoch = await self.hold(agent_id)
+        try:
+            async with asyncio.timeout(ADOPT_SECONDS):
+                descriptor = await self.bring(agent_id)
+            if descriptor is None:
+                raise PodiumError(ErrorCode.AGENT_NOT_FOUND, "there are no data of the agent")
+            over = msgspec.structs.replace(descriptor.instance, epoch=epoch, status=InstanceStatus.TERMINATED)
+            supervisor.parts.catalog.put_instance(over)
+            await supervisor.births.tell_agent(over, descriptor.agent_created_at)
+        except (ReplicaUnavailableError, TimeoutError) as error:
+            _log.error("not_fetched", extra={"agent_id": agent_id, "reason": str(error)})
+            raise PodiumError(
+                ErrorCode.WORKSPACE_UNAVAILABLE, "the agent's replica can't be read", retry_after=1.0
+            ) from error
+        finally:
+            await supervisor.announcer.release(agent_id)
 
     async def bring(self, agent_id: str) -> Descriptor | None:
         """Sees to it that this host has the newest data of an agent whose lease it holds: restores them when a replica is newer.
@@ -120,10 +179,10 @@ class Adoptions:
         """
         replicas = self._supervisor.parts.replicas
         newest = await replicas.newest(agent_id) if replicas is not None else None
-        if newest is None or newest.generation.epoch < self._local_epoch(agent_id):
+        if newest is None or newest.generation.epoch < self.local_epoch(agent_id):
             return None
         descriptor = msgspec.json.decode(newest.manifest.descriptor, type=Descriptor)
-        if newest.generation.epoch > self._local_epoch(agent_id):
+        if newest.generation.epoch > self.local_epoch(agent_id):
             await self._restore(agent_id, newest, descriptor)
         return descriptor
 
@@ -134,9 +193,17 @@ class Adoptions:
             newest = await replicas.newest(agent_id) if replicas is not None else None
         except ReplicaUnavailableError:
             return False
-        return newest is not None and newest.generation.epoch > self._local_epoch(agent_id)
+        return newest is not None and newest.generation.epoch > self.local_epoch(agent_id)
 
-    def _local_epoch(self, agent_id: str) -> int:
+    async def was_erased(self, agent_id: str) -> bool:
+        """Whether there is no replica of an agent that had one: somebody erased it. One that is away: False."""
+        replicas = self._supervisor.parts.replicas
+        try:
+            return replicas is not None and await replicas.newest(agent_id) is None
+        except ReplicaUnavailableError:
+            return False
+
+    def local_epoch(self, agent_id: str) -> int:
         """The newest epoch this host ran the agent under; -1 when it has nothing of it."""
         entries = self._supervisor.parts.catalog.instances(agent_id)
         return max((entry.epoch for entry in entries), default=-1)
@@ -144,24 +211,26 @@ class Adoptions:
     async def _restore(self, agent_id: str, replica: Replica, descriptor: Descriptor) -> None:
         supervisor = self._supervisor
         assert supervisor.parts.replicas is not None
+        await supervisor.parts.workspaces.detach(agent_id)
+        self._forget(agent_id)
         await asyncio.to_thread(self._put_aside, agent_id)
-        beside = supervisor.parts.directory / f".adopting-{agent_id}"
+        beside = supervisor.parts.directory / f"{ADOPTING_PREFIX}{agent_id}"
         await asyncio.to_thread(remove_tree, beside, ignore_errors=True)
-        places = {kind.name: (beside / kind.path).parent for kind in KINDS} | {HISTORY: beside / "past" / "history"}
+        places = {kind.name: (beside / kind.path).parent for kind in KINDS} | {HISTORY: beside / PAST / "history"}
         await supervisor.parts.replicas.restore(replica, places)
+        await self.tails.fill(descriptor.instance, beside)
         entry, catalog = descriptor.instance, supervisor.parts.catalog
-        with suppress(StoreConflictError):  # an earlier instance of it is in the catalog: the agent is known then
-            catalog.remove_agent(agent_id)
         catalog.ensure_agent(agent_id, entry.tenant_id, entry.deployment, descriptor.agent_created_at)
         target = supervisor.parts.directory / agent_id
         await asyncio.to_thread(_move_into_place, beside, target)
         try:
             if descriptor.workspace is not None:
-                await supervisor.parts.workspaces.adopt(agent_id, target / "past", descriptor.workspace)
+                at = await supervisor.parts.workspaces.adopt(agent_id, target / PAST, descriptor.workspace)
+                await asyncio.to_thread(cap_iterations, target, at)
         except BaseException:  # half of an agent would be taken for all of it
             await asyncio.to_thread(remove_tree, target, ignore_errors=True)
             raise
-        await asyncio.to_thread(remove_tree, target / "past", ignore_errors=True)
+        await asyncio.to_thread(remove_tree, target / PAST, ignore_errors=True)
 
     def _put_aside(self, agent_id: str) -> None:
         """Data of this host that another one has newer ones of: kept once, for a person to look into."""
@@ -172,8 +241,27 @@ class Adoptions:
         _log.warning("stale_data_put_aside", extra={"agent_id": agent_id, "directory": str(aside)})
         remove_tree(aside, ignore_errors=True)
         here.rename(aside)
-        for entry in self._supervisor.parts.catalog.instances(agent_id):
-            self._supervisor.parts.catalog.remove_instance(entry.instance_id)
+
+    def _forget(self, agent_id: str) -> None:
+        """First the catalog, then the directory: an agent in the catalog without its data would be taken for a new one."""
+        catalog = self._supervisor.parts.catalog
+        for entry in catalog.instances(agent_id):
+            catalog.remove_instance(entry.instance_id)
+        with suppress(StoreConflictError):  # nothing of it is alive: all its instances are gone
+            catalog.remove_agent(agent_id)
+
+    def clean_up(self, now_ms: int) -> None:
+        """What a crash in the middle of an adoption left, and stale data that nobody wanted for long. Blocks; at start."""
+        directory, catalog = self._supervisor.parts.directory, self._supervisor.parts.catalog
+        for place in directory.iterdir() if directory.is_dir() else ():
+            is_half = place.name.startswith(ADOPTING_PREFIX)
+            is_old = place.name.startswith(STALE_PREFIX) and place.stat().st_mtime < now_ms / 1000 - STALE_SECONDS
+            if not place.name.startswith(".") and (place / PAST).is_dir():
+                remove_tree(place / PAST, ignore_errors=True)
+                is_half = not catalog.instances(place.name)
+            if is_half or is_old:
+                _log.info("left_over_removed", extra={"directory": str(place)})
+                remove_tree(place, ignore_errors=True)
 
 
 def _move_into_place(beside: Path, target: Path) -> None:

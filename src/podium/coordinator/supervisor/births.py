@@ -130,16 +130,8 @@ class Births:
             PodiumError: `no_coordinator_available`, or `agent_in_use` when the agent can't be had.
         """
         supervisor, facts = self._supervisor, instance.facts
-        try:
-            epoch = await supervisor.announcer.acquire(facts.agent_id)
-        except DiscoveryUnavailableError as error:
-            raise PodiumError(
-                ErrorCode.NO_COORDINATOR_AVAILABLE, "discovery does not answer", retry_after=1.0
-            ) from error
-        if epoch is None:
-            raise PodiumError(ErrorCode.AGENT_IN_USE, "the agent is alive on another host")
-        facts.epoch = epoch
-        await self._bring_data(facts.agent_id, epoch)
+        facts.epoch = await supervisor.adoptions.hold(facts.agent_id)
+        await self._bring_data(facts.agent_id)
         catalog = supervisor.parts.catalog
         try:
             agent = catalog.ensure_agent(facts.agent_id, facts.tenant_id, facts.deployment, facts.created_at)
@@ -163,13 +155,11 @@ class Births:
             )
         )
 
-    async def _bring_data(self, agent_id: str, epoch: int) -> None:
+    async def _bring_data(self, agent_id: str) -> None:
         """What an agent said and made on another host is here when it goes on here."""
         supervisor = self._supervisor
         if supervisor.parts.replicas is None:
             return
-        if not await supervisor.replication.claim(agent_id, epoch):
-            raise PodiumError(ErrorCode.AGENT_IN_USE, "another host has claimed the agent")
         try:
             await supervisor.adoptions.bring(agent_id)
         except ReplicaUnavailableError as error:
@@ -182,21 +172,38 @@ class Births:
         """Tells discovery of a new instance and its agent."""
         supervisor, facts = self._supervisor, instance.facts
         agent = supervisor.parts.catalog.agent(facts.agent_id)
-        record = AgentRecord(
-            agent_id=facts.agent_id,
-            tenant_id=facts.tenant_id,
-            agent_type=facts.deployment.agent_type,
-            last_deployment_id=facts.deployment.deployment_id,
-            epoch=facts.epoch,
-            created_at=agent.created_at if agent is not None else facts.created_at,
-            instance_id=facts.instance_id,
-            coordinator_id=supervisor.parts.coordinator_id,
-        )
+        created_at = agent.created_at if agent is not None else facts.created_at
         try:
             await supervisor.announcer.write_now(supervisor.record_of(instance))
-            await supervisor.parts.discovery.put_agent(record)
+            await supervisor.parts.discovery.put_agent(self.agent_record(facts, created_at))
         except DiscoveryUnavailableError:
             supervisor.announcer.changed(facts.instance_id, lambda: supervisor.record_of(instance))
+
+    async def tell_agent(self, entry: InstanceEntry, created_at: int) -> None:
+        """Tells discovery that the data of an agent are here now.
+
+        Raises:
+            PodiumError: `no_coordinator_available`: it does not answer.
+        """
+        try:
+            await self._supervisor.parts.discovery.put_agent(self.agent_record(entry, created_at))
+        except DiscoveryUnavailableError as error:
+            raise PodiumError(
+                ErrorCode.NO_COORDINATOR_AVAILABLE, "discovery does not answer", retry_after=1.0
+            ) from error
+
+    def agent_record(self, of: Facts | InstanceEntry, created_at: int) -> AgentRecord:
+        """An agent as discovery should know it, by its newest instance."""
+        return AgentRecord(
+            agent_id=of.agent_id,
+            tenant_id=of.tenant_id,
+            agent_type=of.deployment.agent_type,
+            last_deployment_id=of.deployment.deployment_id,
+            epoch=of.epoch,
+            created_at=created_at,
+            instance_id=of.instance_id,
+            coordinator_id=self._supervisor.parts.coordinator_id,
+        )
 
     async def unmake(self, instance: Instance, *, new_agent: bool) -> None:
         """Leaves nothing of an instance that could not be made, nor of its agent when that is new."""

@@ -133,7 +133,7 @@ class Life:
     def wake(self) -> None:
         """Sees to it that the process runs; a sleeping instance's is started."""
         instance = self._instance
-        if instance.is_over or instance.lost or instance.rewinding:
+        if instance.is_over or instance.lost or instance.rewinding or instance.leaving:
             return
         if self._task is not None:
             self._wake_again = self._shutdown == "idle"

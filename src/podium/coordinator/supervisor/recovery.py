@@ -10,6 +10,7 @@ from podium.coordinator.adapters.catalog import InstanceEntry
 from podium.coordinator.adapters.store import StoreDamagedError, StoreError
 from podium.coordinator.domain.lifecycle import Change
 from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.moved import MOVED
 from podium.wire.errors import PodiumError
 from podium.wire.status import OVER, InstanceStatus
 
@@ -79,7 +80,7 @@ class Recovery:
         instance = Instance(supervisor.facts_of(entry), supervisor.around)
         if not await self._hold(instance):
             _log.info("moved_away", extra={"agent_id": entry.agent_id, "instance_id": entry.instance_id})
-            supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.TERMINATED, reason="moved")
+            supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.TERMINATED, reason=MOVED)
             return
         supervisor.register(instance)
         if entry.status is InstanceStatus.STOPPING:
@@ -92,7 +93,7 @@ class Recovery:
     async def _hold(self, instance: Instance) -> bool:
         """Whether this coordinator may still run the agent. If nobody can tell, it still has its lease, or had it last."""
         try:
-            epoch = await self._supervisor.announcer.acquire(instance.facts.agent_id)
+            epoch = await self._supervisor.announcer.acquire(instance.facts.agent_id, instance.facts.epoch)
         except DiscoveryUnavailableError:
             return True
         if epoch is None or not await self._is_newest(instance, epoch):
@@ -105,8 +106,14 @@ class Recovery:
         supervisor, agent_id = self._supervisor, instance.facts.agent_id
         if supervisor.parts.replicas is None:
             return True
-        if await supervisor.replication.claim(agent_id, epoch) and not await supervisor.adoptions.is_elsewhere(agent_id):
-            return True
+        if await supervisor.replication.claim(agent_id, epoch) and not await supervisor.adoptions.is_elsewhere(
+            agent_id
+        ):
+            # The next epoch is given also after the lease was given back; a later one, when another host had it in between. Whoever
+            # had it may have erased the agent, and then there is no replica.
+            had_by_another = epoch > instance.facts.epoch + 1
+            if not had_by_another or not await supervisor.adoptions.was_erased(agent_id):
+                return True
         _log.warning("another_host_went_on", extra={"agent_id": agent_id, "instance_id": instance.facts.instance_id})
         await supervisor.announcer.release(agent_id)
         return False

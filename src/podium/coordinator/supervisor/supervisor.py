@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -18,7 +18,7 @@ from podium.base.discovery.port import CHANNEL_CONFIG
 from podium.base.entropy import IdSource
 from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
-from podium.coordinator.adapters.announcer import Announcer
+from podium.coordinator.adapters.announcer import Announcer, Everything
 from podium.coordinator.adapters.catalog import Catalog, InstanceEntry
 from podium.coordinator.adapters.load import memory_in_use
 from podium.coordinator.adapters.replication import Replicas
@@ -32,11 +32,15 @@ from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
 from podium.coordinator.domain.turns import Ending
 from podium.coordinator.supervisor.adoptions import Adoptions
 from podium.coordinator.supervisor.births import Births
+from podium.coordinator.supervisor.departures import RESERVE_SECONDS, Departures
 from podium.coordinator.supervisor.facts import Facts, Surroundings, Timings
+from podium.coordinator.supervisor.fences import Fences
 from podium.coordinator.supervisor.forks import Forks
 from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.moved import MOVED, NOBODY
 from podium.coordinator.supervisor.recovery import Recovery
 from podium.coordinator.supervisor.replication import Replication
+from podium.coordinator.supervisor.rescues import Rescues
 from podium.coordinator.supervisor.rewinds import Rewinds
 from podium.coordinator.supervisor.templates import Templates
 from podium.wire.close import CloseCode
@@ -46,9 +50,6 @@ from podium.wire.link import ConfigChanged
 from podium.wire.status import OVER, InstanceStatus
 
 _log = logging.getLogger(__name__)
-
-DRAIN_SECONDS: Final = 60.0
-"""How long a drain waits for running turns before it ends their processes; they are run again elsewhere or later."""
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,17 @@ class Supervisor:
             opened=self.replication.opened,
             closed=self.replication.closed,
             changed=self.replication.changed,
+            may_write=announcer.may_write,
+            replicated=parts.replicas is not None,
+            shown=self._shown,
+            synced=self.replication.synced,
             store_options=parts.store_options,
             timings=parts.timings,
             metrics=parts.metrics,
         )
         self.births, self.forks, self.rewinds = Births(self), Forks(self), Rewinds(self)
-        self.adoptions = Adoptions(self)
+        self.adoptions, self.rescues = Adoptions(self), Rescues(self)
+        self.departures, self.fences = Departures(self), Fences(self)
         self.templates = Templates(parts.processes, parts.clock, self.deployments_awake, parts.timings.template_idle)
 
     # ── start and end ───────────────────────────────────────────────────────────────────────────────────────
@@ -134,6 +140,7 @@ class Supervisor:
     async def open(self) -> None:
         """Ends orphans, brings back what the catalog knows, and starts what has work."""
         await self.parts.processes.open()
+        await asyncio.to_thread(self.adoptions.clean_up, self.parts.clock.now_ms())
         await self.read_runtime_config()
         await Recovery(self).run()
         self.tasks.start(self._follow_config(), "follow configuration")
@@ -142,12 +149,24 @@ class Supervisor:
     def announce(self) -> None:
         """From now on discovery hears of this host; call it when it can be reached."""
         self.announcer.start()
+        if self.parts.replicas is not None:
+            self.parts.metrics.watch("replication_lag_seconds", self.replication.lag_seconds)
+            self.parts.metrics.watch("replicas_unavailable", self.replication.behind)
+            self.tasks.start(self.rescues.run(), "rescue agents")
+            self.tasks.start(self.rescues.listen(), "hear of agents to rescue")
+            self.tasks.start(self.replication.probe(), "measure replication")
+            self.tasks.start(self.replication.catch_up(), "catch up with replication")
 
-    async def put_down(self) -> None:
-        """Ends every process gracefully, in bounded time, and sends everyone away. Turns that run are run again."""
-        self.draining = True
-        with suppress(DiscoveryUnavailableError):  # nothing is placed here any more once the record runs out
-            await self.announcer.announce_now()
+    async def put_down(self, seconds: float | None = None) -> None:
+        """Ends every process gracefully, in bounded time, and sends everyone away. Turns that run are run again.
+
+        With replicas every agent is given to other hosts; of `seconds`, running turns have what is not needed for that.
+        """
+        await self.departures.announce_draining()
+        if self.parts.replicas is not None and seconds is not None:
+            await self.departures.all(min(self.parts.timings.drain, seconds - RESERVE_SECONDS))
+            return
+        await self.departures.close()
         births = {instance.birth for instance in self.instances.values() if instance.birth is not None}
         for birth in births:
             birth.cancel()
@@ -171,21 +190,25 @@ class Supervisor:
         self.parts.catalog.close()
 
     async def drain(self) -> None:
-        """Takes no more instances; turns finish (bounded), then processes end and connections are sent away."""
-        self.draining = True
-        with suppress(DiscoveryUnavailableError):  # the announcing loop tries again
-            await self.announcer.announce_now()
+        """Takes no more instances; turns finish (bounded), then processes end and connections are sent away. With replicas, other
+        hosts go on with the agents then."""
+        await self.departures.announce_draining()
+        if self.parts.replicas is not None:
+            await self.departures.all(self.parts.timings.drain)
+            return
         await asyncio.gather(*(self._drain_one(instance) for instance in list(self.instances.values())))
 
     async def _drain_one(self, instance: Instance) -> None:
         running = instance.queue.running
         if running is not None and running.delivered:
             future = instance.turns.wait(running.entry.turn_id)
-            await asyncio.wait({future}, timeout=DRAIN_SECONDS)
+            await asyncio.wait({future}, timeout=self.parts.timings.drain)
             instance.turns.forget(running.entry.turn_id, future)
         await self._put_down(instance)
 
     async def _put_down(self, instance: Instance) -> None:
+        if instance.lost:
+            return
         await instance.life.stop("drain")
         instance.audience.end(CloseCode.MOVING, "the host is going down")
         instance.turns.release_waiters("the host is going down")
@@ -206,7 +229,7 @@ class Supervisor:
             PodiumError: `instance_not_found` (never was, or terminated), `instance_failed` with the reason.
         """
         instance = self.instances.get(instance_id)
-        if instance is not None and not instance.is_over:
+        if instance is not None and not instance.is_over and not instance.lost:
             return instance
         if instance_id in self._aside:
             raise PodiumError(
@@ -215,6 +238,7 @@ class Supervisor:
                 retry_after=self.parts.timings.aside,
             )
         entry = self.parts.catalog.instance(instance_id)
+        self._check_here(entry)
         if entry is not None and entry.status is InstanceStatus.FAILED:
             raise PodiumError(
                 ErrorCode.INSTANCE_FAILED, f"the instance has failed: {entry.reason or 'no reason known'}"
@@ -233,7 +257,17 @@ class Supervisor:
         entry = self.parts.catalog.instance(instance_id)
         if entry is None:
             raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "there is no such instance on this host")
+        self._check_here(entry)
         return Instance(self.facts_of(entry, secret=False), self.around)
+
+    def _check_here(self, entry: InstanceEntry | None) -> None:
+        """An instance that left this host, or may have: what lies here of it is old."""
+        if entry is None:
+            return
+        if entry.reason == MOVED:
+            raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "the agent has moved to another host")
+        if entry.status not in OVER and entry.instance_id not in self._aside and self.parts.replicas is not None:
+            raise PodiumError(ErrorCode.DRAINING, "the agent is between hosts", retry_after=1.0)
 
     def deployments_awake(self) -> set[str]:
         """Deployments of which a process runs or is being started."""
@@ -340,6 +374,7 @@ class Supervisor:
         await asyncio.shield(removal)
 
     async def _remove(self, agent_id: str) -> None:
+        await self.replication.erase(agent_id)
         gone = [entry.instance_id for entry in self.parts.catalog.instances(agent_id)]
         await self.erase(agent_id)
         self.parts.catalog.remove_agent(agent_id)
@@ -351,6 +386,8 @@ class Supervisor:
         """Removes what the agent has on disk."""
         while self._retiring:
             await asyncio.wait(set(self._retiring))
+        with suppress(PodiumError):  # of an agent that could not be made; another erasure has asked before
+            await self.replication.erase(agent_id)
         await self.parts.workspaces.remove(agent_id)
         await asyncio.to_thread(remove_tree, self.parts.directory / agent_id, ignore_errors=True)
 
@@ -363,18 +400,7 @@ class Supervisor:
 
     def leases_lost(self, agent_ids: Iterable[str]) -> None:
         """Other hosts may run these agents now: theirs end here at once, and nothing more is written."""
-        for agent_id in agent_ids:
-            instance = self._by_agent.get(agent_id)
-            if instance is not None:
-                instance.lost = True
-                self.tasks.start(self._give_up(instance), f"give up {instance.facts.instance_id}")
-
-    async def _give_up(self, instance: Instance) -> None:
-        await asyncio.gather(instance.life.end_now(), self.replication.lose(instance.facts.agent_id))
-        instance.dismiss(CloseCode.MOVING, "the agent has moved to another host")
-        instance.close_store()
-        self.forget(instance)
-        self.parts.catalog.set_status(instance.facts.instance_id, InstanceStatus.TERMINATED, reason="moved")
+        self.fences.lost(agent_ids)
 
     def _put_aside(self, instance: Instance) -> None:
         instance.lost = True
@@ -415,7 +441,28 @@ class Supervisor:
             if changes:
                 instance.life.send_frame(ConfigChanged(changes=changes, config=after, source="runtime"))
 
+    def everything(self) -> Everything:
+        """All that discovery should know from this host, should it have lost it."""
+        agents = {agent.agent_id: agent for agent in self.parts.catalog.agents()}
+        newest = {entry.agent_id: entry for entry in self.parts.catalog.instances() if entry.reason != MOVED}
+        return Everything(
+            [self.births.agent_record(entry, agents[agent_id].created_at) for agent_id, entry in newest.items()],
+            [self._record_of_entry(entry) for entry in newest.values()],
+        )
+
+    def _record_of_entry(self, entry: InstanceEntry) -> InstanceRecord:
+        here = self.instances.get(entry.instance_id)
+        if here is not None:
+            return self.record_of(here)
+        away = Instance(self.facts_of(entry, secret=False), self.around)
+        record = self.record_of(away)
+        is_given_away = self.draining and entry.status not in OVER
+        return msgspec.structs.replace(record, coordinator_id=NOBODY) if is_given_away else record
+
     # ── records ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _shown(self, instance: Instance) -> None:
+        self.announcer.changed(instance.facts.instance_id, lambda: self.record_of(instance))
 
     def record_of(self, instance: Instance) -> InstanceRecord:
         """The instance as discovery should know it."""
@@ -431,6 +478,8 @@ class Supervisor:
             status=facts.status,
             created_at=facts.created_at,
             reason=facts.reason,
+            shown=instance.showing.heads.seq if instance.showing is not None else 0,
+            has_work=instance.has_work,
         )
 
     def facts_of(self, entry: InstanceEntry, *, secret: bool = True) -> Facts:

@@ -138,6 +138,16 @@ class Replicas:
                 return await self._whole(key) == self._owner.encode()
         return True
 
+    async def claimed(self, agent_id: str) -> int:
+        """The highest epoch that anybody claimed; 0: none. Higher than discovery's where that lost its memory.
+
+        Raises:
+            ReplicaUnavailableError: nobody can tell.
+        """
+        prefix = f"claims/{agent_id}/"
+        with _problems():
+            return max([int(info.key.removeprefix(prefix)) async for info in self._objects.list(prefix)], default=0)
+
     async def attach(self, agent_id: str, epoch: int, databases: Sequence[Live], descriptor: bytes) -> Generation:
         """Replicates the databases, which exist, from now on. Returns when a generation with all that is in them is whole.
 

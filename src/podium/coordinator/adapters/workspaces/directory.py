@@ -144,6 +144,9 @@ class DirectoryWorkspaces:
     async def uploaded(self, agent_id: str) -> None:
         """There is no other tier."""
 
+    async def detach(self, agent_id: str) -> None:
+        """Nothing is mounted."""
+
     async def adopt(self, agent_id: str, past: Path, settings: bytes) -> int:  # noqa: ARG002 - the port has it
         """What another host kept with a history begins here as an empty directory: nothing reads histories."""
         raise PodiumError(

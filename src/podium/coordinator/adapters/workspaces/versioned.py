@@ -277,6 +277,19 @@ class VersionedWorkspaces:
             with problems():
                 await presence.ask(_uploaded, int, UPLOAD_SECONDS)
 
+    async def detach(self, agent_id: str) -> None:
+        """See the port."""
+        presence = self._known.get(agent_id)
+        if presence is None:
+            return
+        async with presence.lock:
+            try:
+                await self._unmount(presence)
+                await self._workers.run(agent_id, lambda: self._shelf.drop(agent_id), seconds=STOP_SECONDS)
+            except (PodiumError, ChronicleError, OSError) as error:
+                _log.warning("workspace_not_detached", extra={"agent_id": agent_id, "error": str(error)})
+            presence.head = None
+
     async def adopt(self, agent_id: str, past: Path, settings: bytes) -> int:
         """See the port."""
         presence = self._presence(agent_id)
