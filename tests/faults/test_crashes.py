@@ -5,7 +5,6 @@ The seed of every run is printed and can be given with `PODIUM_FAULT_SEED`; `POD
 
 import asyncio
 import contextlib
-import io
 import os
 import random
 import signal
@@ -17,11 +16,12 @@ from typing import Any, Literal
 import aiohttp
 import pytest
 
-from podium.base.bundles import pack
 from podium.coordinator.adapters.store import validate_directory
 from podium.wire.envelope import EventRow, FrameWriter
+from tests.agents import Runtime, in_every_language, source
 from tests.faults.checker import check_everything, check_ledger
 from tests.faults.client import Witness
+from tests.system.api import bundle_of
 from tests.system.daemons import Daemons
 
 Victim = Literal["agent", "coordinator", "gateway", "all"]
@@ -32,32 +32,7 @@ MESSAGES_EACH = 12
 KILLS = 3
 SETTLE_SECONDS = 60.0
 
-LEDGER = """
-import asyncio
-from podium.agent import BaseAgent, DeltaState
-
-
-class Ledger(BaseAgent):
-    class State(DeltaState):
-        count: int = 0
-        entries: list[str] = []
-
-    async def on_message(self, ctx, message):
-        reply = await ctx.send_message()
-        for word in ("one ", "two "):
-            await reply.thinking(word)
-            await asyncio.sleep(0.005)
-        ctx.state.entries.append(message["text"])
-        ctx.state.count += 1
-        await reply.stream_token(str(ctx.state.count), final=True)
-"""
 MANIFEST = """
-[agent]
-type = "ledger"
-version = "1.0.0"
-runtime = "python"
-entry = "agent:Ledger"
-
 [process]
 restart = { attempts = 50, window = "60s", backoff = "20ms" }
 """
@@ -73,14 +48,10 @@ async def _platform(directory: Path) -> AsyncIterator[Daemons]:
         await asyncio.to_thread(daemons.close)
 
 
-async def _deploy(daemons: Daemons, key: str, folder: Path) -> str:
-    folder.mkdir()
-    (folder / "agent.py").write_text(LEDGER)
-    (folder / "podium.toml").write_text(MANIFEST)
-    bundle = io.BytesIO()
-    pack(folder, bundle)
-    bundle.seek(0)
-    form = aiohttp.FormData({"agent_type": "ledger", "version": "1.0.0"})
+async def _deploy(daemons: Daemons, key: str, folder: Path, runtime: Runtime) -> str:
+    name = f"ledger-{runtime}"
+    bundle = bundle_of(folder, name, source("ledger", runtime), extra=MANIFEST)
+    form = aiohttp.FormData({"agent_type": name, "version": "1.0.0"})
     form.add_field("file", bundle, filename="b.tar.gz", content_type="application/gzip")
     made = await _call(daemons, key, "POST", "/api/v1/deployments", data=form)
     return str(made["deployment_id"])
@@ -165,15 +136,18 @@ async def _settled(daemons: Daemons, key: str, instance_id: str) -> int:
 
 @pytest.mark.timeout(240)
 @pytest.mark.proves("STREAM-ACKED-PROCESSED", "STREAM-NO-GAP", "STREAM-STATE-EQUALS-JOURNAL")
+@in_every_language
 @pytest.mark.parametrize("victim", ["agent", "coordinator", "gateway", "all"])
 @pytest.mark.parametrize("run", range(RUNS))
-async def test_killing_loses_nothing_that_was_acknowledged(tmp_path: Path, victim: Victim, run: int) -> None:
+async def test_killing_loses_nothing_that_was_acknowledged(
+    tmp_path: Path, runtime: Runtime, victim: Victim, run: int
+) -> None:
     seed = int(os.environ.get("PODIUM_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
-    print(f"seed {seed} for {victim}, run {run}")
+    print(f"seed {seed} for {victim}, {runtime}, run {run}")
     lots = random.Random(seed)
     async with _platform(tmp_path / "platform") as daemons:
         key = await daemons.key()
-        deployment = await _deploy(daemons, key, tmp_path / "ledger")
+        deployment = await _deploy(daemons, key, tmp_path / "ledger", runtime)
         agents: dict[str, list[Witness]] = {}
         instances: dict[str, str] = {}
         for number in range(AGENTS):

@@ -3,13 +3,15 @@
 import asyncio
 import os
 import random
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from podium.coordinator.adapters.processes import HostSettings
+from podium.coordinator.adapters.processes.orphans import marked
+from tests.agents import Runtime, in_every_language
 from tests.faults.test_crashes import _deploy, _kill, _platform
 from tests.system.daemons import Daemons
 from tests.waiting import wait_until
@@ -57,20 +59,16 @@ async def _chaos(daemons: Daemons, lots: random.Random) -> None:
         await _kill(daemons, lots.choice(("coordinator", "gateway", "all")), lots)
 
 
-def _agents_left() -> list[str]:
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True, timeout=10).stdout
-    return [line for line in listed.splitlines() if "ledger:1.0.0@" in line]
-
-
 @pytest.mark.timeout(200)
 @pytest.mark.proves("STREAM-ACKED-PROCESSED", "CREATE-IDEMPOTENCY-KEY", "ISOLATION-NO-ORPHAN")
-async def test_what_was_answered_about_an_instance_stays_true_over_any_kill(tmp_path: Path) -> None:
+@in_every_language
+async def test_what_was_answered_about_an_instance_stays_true_over_any_kill(tmp_path: Path, runtime: Runtime) -> None:
     seed = int(os.environ.get("PODIUM_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
     print(f"seed {seed}")
     lots = random.Random(seed)
     async with _platform(tmp_path / "platform") as daemons:
         key = await daemons.key()
-        deployment = await _deploy(daemons, key, tmp_path / "ledger")
+        deployment = await _deploy(daemons, key, tmp_path / "ledger", runtime)
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
             async with asyncio.TaskGroup() as work:
                 work.create_task(_chaos(daemons, lots))
@@ -85,4 +83,6 @@ async def test_what_was_answered_about_an_instance_stays_true_over_any_kill(tmp_
                 url = f"{daemons.url}/api/v1/instances/{lives[number].result()[0]}/messages"
                 said = (await _insist(session, "GET", url))[1]["items"]
                 assert [m["text"] for m in said if m["role"] == "user"] == [f"hi {number}"], seed
-    await wait_until(lambda: not _agents_left(), 10, "no process of an agent is left")
+        mark = HostSettings(data=daemons.data.resolve()).mark
+        assert marked(mark), "the instances that were not stopped have processes"
+    await wait_until(lambda: not marked(mark), 10, "no process of an agent is left")

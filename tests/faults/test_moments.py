@@ -15,12 +15,13 @@ import aiohttp
 import pytest
 
 from podium.coordinator.adapters.store import validate_directory
+from tests.agents import Runtime, in_every_language, source
 from tests.system.api import Answer, Caller
 from tests.system.daemons import Daemons
-from tests.system.moments.writers import WRITING, fork, rewind, said
+from tests.system.moments.writers import fork, rewind, said
 
 SEED = int(os.environ.get("PODIUM_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
-ROUNDS = 3 * int(os.environ.get("PODIUM_FAULT_RUNS", "2"))
+ROUNDS = 2 * int(os.environ.get("PODIUM_FAULT_RUNS", "2"))
 FILES = 150
 """Files a turn writes: enough that taking them back takes longer than a kill needs to hit it."""
 
@@ -75,11 +76,12 @@ async def seen(caller: Caller, instance_id: str) -> tuple[str, str, str]:
 
 
 @pytest.mark.proves("CHR-AGENT-REWIND")
-async def test_a_rewind_cut_off_by_a_kill_is_done_wholly_or_not_at_all(tmp_path: Path) -> None:
+@in_every_language
+async def test_a_rewind_cut_off_by_a_kill_is_done_wholly_or_not_at_all(tmp_path: Path, runtime: Runtime) -> None:
     print(f"seed {SEED}")
     lots = random.Random(SEED)
     async with platform(tmp_path / "platform") as caller:
-        made = await caller.create(await caller.deploy(tmp_path / "writer", "writer", WRITING))
+        made = await caller.create(await caller.deploy(tmp_path / "writer", "writer", source("scribe", runtime)))
         instance_id, agent_id = made["instance_id"], made["agent_id"]
         _, first = await said(caller, instance_id, f"sh for i in $(seq {FILES}); do printf old > f$i; done")
         outcomes = set()
@@ -100,11 +102,12 @@ async def test_a_rewind_cut_off_by_a_kill_is_done_wholly_or_not_at_all(tmp_path:
 
 
 @pytest.mark.proves("CHR-AGENT-FORK")
-async def test_a_fork_cut_off_by_a_kill_is_there_wholly_or_not_at_all(tmp_path: Path) -> None:
+@in_every_language
+async def test_a_fork_cut_off_by_a_kill_is_there_wholly_or_not_at_all(tmp_path: Path, runtime: Runtime) -> None:
     print(f"seed {SEED}")
     lots = random.Random(SEED)
     async with platform(tmp_path / "platform") as caller:
-        made = await caller.create(await caller.deploy(tmp_path / "writer", "writer", WRITING))
+        made = await caller.create(await caller.deploy(tmp_path / "writer", "writer", source("scribe", runtime)))
         instance_id, agent_id = made["instance_id"], made["agent_id"]
         await said(caller, instance_id, f"sh for i in $(seq {FILES}); do printf old > f$i; done")
         for number in range(ROUNDS):

@@ -6,11 +6,13 @@ from unittest.mock import ANY
 
 import pytest
 
+from tests.agents import in_every_language
 from tests.system.api import Answer, Caller
 from tests.system.moments.writers import fork, items, said
 
 
 @pytest.mark.proves("CHR-AGENT-FORK")
+@in_every_language
 async def test_a_fork_has_state_conversation_and_files_of_its_moment_and_goes_its_own_way(
     caller: Caller, writer: dict[str, Any]
 ) -> None:
@@ -31,6 +33,7 @@ async def test_a_fork_has_state_conversation_and_files_of_its_moment_and_goes_it
     assert (await said(caller, child["instance_id"], "read"))[0] == "4: a=mine d/b=deep"
 
 
+@in_every_language
 async def test_a_fork_without_a_moment_is_of_now_and_its_stream_goes_on_without_a_gap(
     caller: Caller, writer: dict[str, Any]
 ) -> None:
@@ -109,6 +112,7 @@ async def test_another_tenants_agent_is_not_there(caller: Caller, writer: dict[s
 
 
 @pytest.mark.proves("CHR-AGENT-FORK")
+@in_every_language
 async def test_sleeping_stopped_and_busy_agents_are_forked_alike_and_not_disturbed(
     caller: Caller, writer: dict[str, Any]
 ) -> None:
@@ -133,6 +137,7 @@ async def test_sleeping_stopped_and_busy_agents_are_forked_alike_and_not_disturb
     assert (await said(caller, stopped.body["instance_id"], "four"))[0] == "4: four"
 
 
+@in_every_language
 async def test_a_source_can_be_erased_and_its_forks_go_on(caller: Caller, writer: dict[str, Any]) -> None:
     await said(caller, writer["instance_id"], "sh printf one > a")
     child = (await fork(caller, writer["agent_id"])).body

@@ -4,45 +4,6 @@ from typing import Any
 
 from tests.system.api import Answer, Caller
 
-WRITING = """
-from podium.agent import AgentRequestError, BaseAgent, DeltaState
-
-
-class Agent(BaseAgent):
-    class State(DeltaState):
-        count: int = 0
-
-    async def on_message(self, ctx, message):
-        ctx.state.count += 1
-        verb, _, rest = message["text"].partition(" ")
-        text = message["text"]
-        if verb == "sh":
-            result = await ctx.run_command(rest)
-            text = f"exit {result.exit_code}"
-        elif verb == "read":
-            text = " ".join(
-                f"{path.relative_to(ctx.workspace)}={path.read_text()}"
-                for path in sorted(ctx.workspace.rglob("*")) if path.is_file()
-            )
-        elif verb == "talk":
-            text = str([said["text"] for said in await ctx.messages()])
-        elif verb in ("name", "versions", "back"):
-            try:
-                text = str(await self.look(ctx, verb, rest))
-            except AgentRequestError as error:
-                text = f"refused: {error}"
-        reply = await ctx.send_message()
-        await reply.stream_token(f"{ctx.state.count}: {text}", final=True)
-
-    async def look(self, ctx, verb, rest):
-        if verb == "name":
-            return await ctx.checkpoint(rest)
-        if verb == "versions":
-            return [(found["kind"], found.get("size")) for found in await ctx.history(rest)]
-        moment, _, path = rest.partition(" ")
-        return await ctx.restore(int(moment) if moment.isdigit() else moment, path)
-"""
-
 
 async def said(caller: Caller, instance_id: str, text: str) -> tuple[str, str]:
     """The answer to a message, and its turn."""
