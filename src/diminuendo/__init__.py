@@ -1,0 +1,1 @@
+"""Diminuendo: the client gateway. Sessions that outlive connections, on top of Podium's public API."""
