@@ -11,7 +11,7 @@ from benchmarks.machine import facts
 
 ALL: dict[str, tuple[str, tuple[object, ...]]] = {
     "start": ("Start", (5,)),
-    "instances": ("Instances", (50,)),
+    "instances": ("Instances", (60, 3)),
     "turns": ("Turns", (5.0, 3)),
     "density": ("Density", (500,)),
     "stream": ("Stream", (3.0, 3)),

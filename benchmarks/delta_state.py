@@ -5,8 +5,11 @@ the writing of the operations as JSON, beside the same mutations of plain object
 """
 
 import argparse
+import json
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Row, median, table
@@ -14,6 +17,7 @@ from benchmarks.machine import facts
 from podium.agent import DeltaState
 from podium.agent.state.journal import Journal
 from podium.agent.state.root import begin_recording, restored
+from podium.base.bun import find_bun
 
 MUTATIONS = 20_000
 """Per round and kind."""
@@ -23,6 +27,7 @@ PER_TURN = 100
 
 LARGE_BYTES = 1024 * 1024
 AIM_MICROSECONDS = 3.0
+PROGRAM = Path(__file__).parent / "typescript" / "delta_state.ts"
 
 
 class Bench(DeltaState):
@@ -68,14 +73,15 @@ def _record(state: Any, number: int) -> None:
     state.history.append({"role": "user", "text": "hello", "n": number})
 
 
-KINDS: dict[str, Callable[[Any, int], None]] = {
-    "`state.count = n`": _count,
-    '`state.table["key"] = n`': _item,
-    '`state.table["rows"][i]["done"] = n`': _leaf,
-    "`state.history.append(text)`": _append,
-    "`state.history.append({…3 members})`": _record,
-    "`state.tags.add(n)`, `.discard(n)`": _add,
+KINDS: dict[str, tuple[str, Callable[[Any, int], None]]] = {
+    "count": ("`state.count = n`", _count),
+    "item": ('`state.table["key"] = n`', _item),
+    "leaf": ('`state.table["rows"][i]["done"] = n`', _leaf),
+    "append": ("`state.history.append(text)`", _append),
+    "record": ("`state.history.append({…3 members})`", _record),
+    "add": ("`state.tags.add(n)`, `.discard(n)`", _add),
 }
+"""By the name that the same change has in `typescript/delta_state.ts`."""
 
 
 def fresh() -> tuple[Bench, Journal]:
@@ -111,13 +117,26 @@ def leaf_of_a_large_state() -> tuple[int, int]:
     return sum(len(str(row)) for row in rows), sum(map(len, journal.take()))
 
 
+def in_typescript(rounds: int) -> dict[str, tuple[float, float]]:
+    """Tracked and untracked cost of each kind in TypeScript; nothing without Bun."""
+    bun = find_bun()
+    if bun is None:
+        return {}
+    said = subprocess.run([bun, PROGRAM, str(rounds)], capture_output=True, check=True, timeout=300)
+    return {name: (pair[0], pair[1]) for name, pair in json.loads(said.stdout).items()}
+
+
 def measure(rounds: int = 5) -> list[Row]:
     """The rows of this benchmark."""
-    rows = []
-    for name, mutate in KINDS.items():
+    rows, aim = [], f"≤ {AIM_MICROSECONDS:g} µs"
+    for what, mutate in KINDS.values():
         cost = median([microseconds(mutate, tracked=True) for _ in range(rounds)])
         plain = median([microseconds(mutate, tracked=False) for _ in range(rounds)])
-        rows.append(Row(name, f"{cost:.2f} µs", f"≤ {AIM_MICROSECONDS:g} µs", f"untracked {plain:.2f} µs"))
+        rows.append(Row(f"Python: {what}", f"{cost:.2f} µs", aim, f"untracked {plain:.2f} µs"))
+    for name, (cost, plain) in in_typescript(rounds).items():
+        rows.append(
+            Row(f"TypeScript: the same as {KINDS[name][0]}", f"{cost:.2f} µs", aim, f"untracked {plain:.2f} µs")
+        )
     whole, written = leaf_of_a_large_state()
     rows.append(Row("one leaf of a 1 MiB state", f"{written} bytes written", "one leaf", f"the state: {whole} bytes"))
     return rows

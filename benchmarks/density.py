@@ -8,13 +8,18 @@ import asyncio
 import time
 from pathlib import Path
 
+from benchmarks.agents import ECHO_PYTHON, ECHO_TYPESCRIPT, runnable
 from benchmarks.figures import Row, table
 from benchmarks.machine import facts
 from benchmarks.server import Server, cpu_seconds, podium_up
 
 AT_ONCE = 16
 REST_SECONDS = 10.0
+SETTLE_SECONDS = 2.0
+"""From the last start until memory is read."""
+
 PSS_AGENTS = 200
+PSS_AGENTS_TYPESCRIPT = 100
 
 
 def _descendants(pid: int) -> list[int]:
@@ -59,15 +64,14 @@ async def _start(server: Server, deployment: str, count: int) -> tuple[float, in
 
 async def measure(agents: int) -> list[Row]:
     """Rows of the table."""
+    return [*await _python(agents), *await _typescript()]
+
+
+async def _python(agents: int) -> list[Row]:
     async with podium_up() as server:
-        deployment = await server.deploy()
+        deployment = await server.deploy(ECHO_PYTHON)
         coordinator = server.processes()["coordinator"]
-        await server.create(deployment)
-        base = _pss(_descendants(coordinator))
-        base_self = _pss([coordinator])
-        await _start(server, deployment, PSS_AGENTS)
-        each = (_pss(_descendants(coordinator)) - base) / PSS_AGENTS
-        each_self = (_pss([coordinator]) - base_self) / PSS_AGENTS
+        each, each_self, _ = await _memory(server, deployment, PSS_AGENTS)
         took, errors = await _start(server, deployment, max(0, agents - PSS_AGENTS - 1))
         await asyncio.sleep(2.0)
         before, started = cpu_seconds(coordinator), time.perf_counter()
@@ -75,11 +79,35 @@ async def measure(agents: int) -> list[Row]:
         share = (cpu_seconds(coordinator) - before) / (time.perf_counter() - started)
     rate = max(1, agents - PSS_AGENTS - 1) / took
     return [
-        Row(f"PSS per idle agent, {PSS_AGENTS} agents", f"{each / 2**20:.2f} MiB", "< 3 MiB"),
+        Row(f"Python: PSS per idle agent, {PSS_AGENTS} agents", f"{each / 2**20:.2f} MiB", "< 3 MiB"),
         Row("coordinator's own memory per agent", f"{each_self / 2**20:.2f} MiB"),
         Row(f"starts up to {agents} agents, {AT_ONCE} at once", f"{rate:.0f}/s", note=f"{errors} errors"),
         Row(f"coordinator at rest with {agents} agents", f"{share * 100:.2f} % of a core", "< 2 %"),
     ]
+
+
+async def _typescript() -> list[Row]:
+    if not runnable(ECHO_TYPESCRIPT):
+        return [Row("TypeScript: PSS per idle agent", "skipped", note="there is no Bun")]
+    async with podium_up() as server:
+        deployment = await server.deploy(ECHO_TYPESCRIPT)
+        each, _, took = await _memory(server, deployment, PSS_AGENTS_TYPESCRIPT)
+    return [
+        Row(f"TypeScript: PSS per idle agent, {PSS_AGENTS_TYPESCRIPT} agents", f"{each / 2**20:.2f} MiB"),
+        Row(f"TypeScript: starts, {AT_ONCE} at once", f"{PSS_AGENTS_TYPESCRIPT / took:.0f}/s"),
+    ]
+
+
+async def _memory(server: Server, deployment: str, count: int) -> tuple[float, float, float]:
+    """Bytes each of `count` more agents takes, what the coordinator itself takes for it, and seconds until all were ready."""
+    coordinator = server.processes()["coordinator"]
+    await server.create(deployment)
+    base, base_self = _pss(_descendants(coordinator)), _pss([coordinator])
+    took, errors = await _start(server, deployment, count)
+    assert errors == 0, f"{errors} of {count} agents did not start"
+    await asyncio.sleep(SETTLE_SECONDS)
+    each = (_pss(_descendants(coordinator)) - base) / count
+    return each, (_pss([coordinator]) - base_self) / count, took
 
 
 if __name__ == "__main__":

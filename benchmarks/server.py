@@ -18,30 +18,11 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.agents import Agent
 from podium.base.bundles import pack
 
 READY_SECONDS = 30.0
 EXAMPLES = Path(__file__).parent.parent / "examples"
-AGENT = """
-from podium.agent import BaseAgent, DeltaState
-
-
-class Echo(BaseAgent):
-    class State(DeltaState):
-        count: int = 0
-
-    async def on_message(self, ctx, message):
-        ctx.state.count += 1
-        reply = await ctx.send_message()
-        await reply.stream_token(f"seen {ctx.state.count}", final=True)
-"""
-MANIFEST = """
-[agent]
-type = "bench-echo"
-version = "1.0.0"
-runtime = "python"
-entry = "agent:Echo"
-"""
 
 
 def free_ports(count: int) -> list[int]:
@@ -80,16 +61,16 @@ class Server:
         """Authorization."""
         return {"Authorization": f"Bearer {self.key}"}
 
-    async def deploy(self, agent: str = AGENT, manifest: str = MANIFEST) -> str:
-        """Deploys a one-file agent; returns the deployment id."""
+    async def deploy(self, agent: Agent) -> str:
+        """Deploys an agent; returns the deployment id."""
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "agent.py").write_text(agent)
-            (Path(folder) / "podium.toml").write_text(manifest)
+            (Path(folder) / agent.file).write_text(agent.code)
+            (Path(folder) / "podium.toml").write_text(agent.manifest)
             bundle = io.BytesIO()
             pack(Path(folder), bundle)
         form = aiohttp.FormData()
-        form.add_field("agent_type", _field(manifest, "type"))
-        form.add_field("version", _field(manifest, "version"))
+        form.add_field("agent_type", agent.agent_type)
+        form.add_field("version", "1.0.0")
         bundle.seek(0)
         form.add_field("file", bundle, filename="bundle.tar.gz", content_type="application/gzip")
         async with self.session.post(self.url + "/api/v1/deployments", data=form, headers=self.headers) as answer:
@@ -120,10 +101,6 @@ class Server:
                 if f"podium.{name}" in command:
                     found[name] = pid
         return found
-
-
-def _field(manifest: str, name: str) -> str:
-    return next(line.split('"')[1] for line in manifest.splitlines() if line.startswith(f"{name} ="))
 
 
 def _children(pid: int) -> list[int]:

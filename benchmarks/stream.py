@@ -16,34 +16,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from benchmarks.agents import FLOOD_PYTHON, FLOOD_TYPESCRIPT, Agent, runnable
 from benchmarks.figures import Row, median, table
 from benchmarks.machine import facts
 from benchmarks.peers.install import PeerUnavailableError, python_peer
 from benchmarks.server import Server, cpu_seconds, free_ports, podium_up
 
 CLIENTS = 8
-AGENT = """
-import asyncio
-from podium.agent import BaseAgent
-
-
-class Flood(BaseAgent):
-    async def on_message(self, ctx, message):
-        reply = await ctx.send_message()
-        burst = int(message["burst"])
-        for number in range(int(message["events"])):
-            await reply.stream_token("x" * 60 + str(number))
-            if number % burst == 0:
-                await asyncio.sleep(0.001)
-        await reply.end()
-"""
-MANIFEST = """
-[agent]
-type = "bench-flood"
-version = "1.0.0"
-runtime = "python"
-entry = "agent:Flood"
-"""
 _NGINX = """
 worker_processes 1;
 daemon off;
@@ -152,7 +131,7 @@ async def measure(seconds: float, rounds: int) -> list[Row]:
     """Rows of the table."""
     rows: list[Row] = []
     async with podium_up() as server:
-        deployment = await server.deploy(AGENT, MANIFEST)
+        deployment = await server.deploy(FLOOD_PYTHON)
         instance = (await server.create(deployment))["instance_id"]
         gateway_port = int(server.url.rsplit(":", 1)[1])
         gateway = server.processes()["gateway"]
@@ -181,20 +160,37 @@ async def measure(seconds: float, rounds: int) -> list[Row]:
                 ratio = median([a / b for a, b in zip(ours, theirs, strict=False)])
                 rows.append(Row(f"nginx, {name}: events per CPU-second", f"{median(theirs):,.0f}"))
                 rows.append(Row(f"gateway / nginx, {name}", f"{ratio:.2f}", "≥ 0.6", f"median of {rounds} pairs"))
-        rows.append(await _whole_path(server, instance, gateway_port, through_gateway, _events(seconds)))
+        rows += await _tokens(server, _events(seconds), rounds)
     return rows
 
 
-async def _whole_path(server: Server, instance: str, port: int, path: str, events: int) -> Row:
+async def _tokens(server: Server, events: int, rounds: int) -> list[Row]:
+    """Tokens a second from one agent of each language to all clients, and what they cost whom."""
+    agents = [(agent, await server.deploy(agent)) for agent in runnable(FLOOD_PYTHON, FLOOD_TYPESCRIPT)]
+    instances = {agent: (await server.create(deployment))["instance_id"] for agent, deployment in agents}
+    found: dict[Agent, list[tuple[float, str]]] = {agent: [] for agent in instances}
+    for _ in range(rounds):
+        for agent, instance in instances.items():
+            found[agent].append(await _whole_path(server, instance, events))
+    return [
+        Row(
+            f"{agent.language} agent → coordinator → gateway → {CLIENTS} clients",
+            f"{median([rate for rate, _ in pairs]):,.0f} tokens/s",
+            note=f"median of {rounds}; CPU a token: {pairs[-1][1]}",
+        )
+        for agent, pairs in found.items()
+    ]
+
+
+async def _whole_path(server: Server, instance: str, events: int) -> tuple[float, str]:
     pids = server.processes()
     before = {name: cpu_seconds(pid) for name, pid in pids.items()}
     started = time.perf_counter()
+    port, path = int(server.url.rsplit(":", 1)[1]), f"/api/v1/instances/{instance}/connect"
     await _one_round(server, instance, port, path, pids["gateway"], events, 50)
     took = time.perf_counter() - started
     used = ", ".join(f"{name} {(cpu_seconds(pid) - before[name]) / events * 1e6:.1f} µs" for name, pid in pids.items())
-    return Row(
-        "agent → coordinator → gateway → 8 clients", f"{events / took:,.0f} events/s", note=f"CPU an event: {used}"
-    )
+    return events / took, used
 
 
 def _upstream_port(server: Server, coordinators: dict[str, object]) -> int:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.agents import ECHO_PYTHON, ECHO_TYPESCRIPT, Agent, runnable
 from benchmarks.figures import Row, median, percentile, table
 from benchmarks.machine import facts
 from benchmarks.peers import langgraph, restate
@@ -86,19 +87,26 @@ async def _peers(seconds: float) -> list[Row]:
 
 
 async def measure(seconds: float, rounds: int) -> list[Row]:
-    """Rows of the table."""
+    """Rows of the table. Each round measures every language."""
     async with podium_up() as server:
-        deployment = await server.deploy()
-        first = await _first_events(server, deployment, 200)
-        rates = [await _rate(server, deployment, seconds) for _ in range(rounds)]
-    rate = median([found for found, _ in rates])
+        agents = [(agent, await server.deploy(agent)) for agent in runnable(ECHO_PYTHON, ECHO_TYPESCRIPT)]
+        first = {agent: await _first_events(server, deployment, 200) for agent, deployment in agents}
+        rates: dict[Agent, list[tuple[float, dict[str, float]]]] = {agent: [] for agent, _ in agents}
+        for _ in range(rounds):
+            for agent, deployment in agents:
+                rates[agent].append(await _rate(server, deployment, seconds))
+    rows = [row for agent, _ in agents for row in _rows(agent.language, first[agent], rates[agent])]
+    return [*rows, *await _peers(seconds)]
+
+
+def _rows(language: str, first: list[float], rates: list[tuple[float, dict[str, float]]]) -> list[Row]:
+    found = [rate for rate, _ in rates]
     cpu = ", ".join(f"{name} {used:.0f} µs of CPU a turn" for name, used in rates[-1][1].items())
-    spread = f"median of {rounds}: {min(r for r, _ in rates):.0f}–{max(r for r, _ in rates):.0f}; {cpu}"
+    spread = f"median of {len(rates)}: {min(found):.0f}–{max(found):.0f}; {cpu}"
     return [
-        Row("warm turn, first event, p50", f"{median(first) * 1000:.2f} ms", "< 5 ms", "200 turns"),
-        Row("warm turn, first event, p99", f"{percentile(first, 0.99) * 1000:.2f} ms"),
-        Row(f"durable turns/s, {CLIENTS} clients", f"{rate:.0f}", "> 800", spread),
-        *await _peers(seconds),
+        Row(f"{language}: warm turn, first event, p50", f"{median(first) * 1000:.2f} ms", "< 5 ms", "200 turns"),
+        Row(f"{language}: warm turn, first event, p99", f"{percentile(first, 0.99) * 1000:.2f} ms"),
+        Row(f"{language}: durable turns/s, {CLIENTS} clients", f"{median(found):.0f}", "> 800", spread),
     ]
 
 
