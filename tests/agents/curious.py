@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-from pathlib import Path
 from typing import Any
 
 from podium.agent import AgentContext, BaseAgent
@@ -51,7 +50,7 @@ def look(order: Any) -> dict[str, Any]:
         "environ": [pid for pid in others if can_read(f"/proc/{pid}/environ")],
         "signalled": [pid for pid in others if can_signal(pid)],
         "connected": [path for path in order["sockets"] if can_connect(path)],
-        "secrets": [os.environ.get("TOKEN", ""), Path("/proc/self/environ").read_text().count("TOKEN=")],
+        "secret": os.environ.get("TOKEN", ""),
     }
 
 

@@ -6,24 +6,8 @@ from typing import IO, Any
 
 import pytest
 
+from tests.agents import Runtime, source
 from tests.system.api import Answer, Caller
-
-WRITER = """
-import asyncio
-import os
-import subprocess
-from podium.agent import BaseAgent
-
-
-class Agent(BaseAgent):
-    async def on_message(self, ctx, message):
-        reply = await ctx.send_message()
-        if message["text"] == "sh":
-            done = subprocess.run(["sh", "-c", message["script"]], cwd=ctx.workspace, capture_output=True, text=True)
-            await reply.stream_token(done.stdout + done.stderr, final=True)
-        else:
-            await reply.stream_token(str(os.getpid()), final=True)
-"""
 
 MANIFEST = """
 [workspace]
@@ -80,11 +64,11 @@ def skeleton(folder: Path) -> None:
 
 
 @pytest.fixture
-async def writer(caller: Caller, agent_type: str, tmp_path: Path) -> str:
+async def writer(caller: Caller, agent_type: str, runtime: Runtime, tmp_path: Path) -> str:
     """A deployed agent that runs shell scripts in its workspace; its deployment id."""
     folder = tmp_path / "writer"
     skeleton(folder)
-    return await caller.deploy(folder, agent_type, WRITER, extra=MANIFEST)
+    return await caller.deploy(folder, agent_type, source("shell", runtime), extra=MANIFEST)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
+from tests.agents import in_every_language
 from tests.system.api import Caller
 from tests.system.files.conftest import Agent
 
@@ -30,6 +31,7 @@ ESCAPES = [
 
 
 @pytest.mark.proves("CHR-AGENT-FILES")
+@in_every_language
 async def test_a_shell_command_of_an_agent_is_read_back_version_by_version(agent: Agent) -> None:
     await agent.sh("mkdir src; echo one > src/a.txt; echo two > src/b.txt")
     before = (await agent.workspace("GET", "/changes?limit=1")).body["head"]
@@ -49,6 +51,7 @@ async def test_a_shell_command_of_an_agent_is_read_back_version_by_version(agent
 
 
 @pytest.mark.proves("CHR-AGENT-FILES")
+@in_every_language
 async def test_the_template_is_the_first_of_the_history_and_belongs_to_the_agent(agent: Agent) -> None:
     listed = (await agent.files("GET", "?depth=16")).body
     assert [entry["path"] for entry in listed["entries"]] == ["docs", "docs/welcome.md", "run.sh"]
@@ -60,6 +63,7 @@ async def test_the_template_is_the_first_of_the_history_and_belongs_to_the_agent
     assert (await agent.files("GET", f"/docs/welcome.md/at/{first['iteration']}")).text == "Welcome\n"
 
 
+@in_every_language
 async def test_excluded_paths_work_and_have_no_history(agent: Agent) -> None:
     assert (
         await agent.sh("echo x > a.log; mkdir node_modules; echo y > node_modules/z; cat a.log node_modules/z")
@@ -69,6 +73,7 @@ async def test_excluded_paths_work_and_have_no_history(agent: Agent) -> None:
     assert not [e for e in listed["entries"] if "log" in e["path"] or "node_modules/" in e["path"]]
 
 
+@in_every_language
 async def test_the_quota_of_the_manifest_bounds_the_workspace(agent: Agent) -> None:
     said = await agent.sh(
         "df --output=size -B1 . | tail -1; for i in 1 2 3 4 5; do (head -c 30000000 /dev/zero > big$i) 2>&1; done"
@@ -142,6 +147,7 @@ async def test_writes_can_be_conditional(agent: Agent) -> None:
     assert (await agent.sh("ls")) == "docs\nrun.sh\n"
 
 
+@in_every_language
 async def test_what_a_client_writes_the_agent_may_change(agent: Agent) -> None:
     await agent.put("from/client.txt", b"client\n")
     assert (
@@ -159,6 +165,7 @@ async def test_no_path_leads_out_of_a_workspace(agent: Agent, path: str) -> None
 
 
 @pytest.mark.proves("CHR-AGENT-ESCAPES")
+@in_every_language
 async def test_links_are_followed_inside_and_never_out(agent: Agent) -> None:
     await agent.sh(
         "mkdir -p in/deep; echo inside > in/deep/f; ln -s in/deep near; ln -s deep/f in/file; ln -s /etc abs; "
@@ -215,6 +222,7 @@ async def test_lists_come_in_pages_of_one_moment(agent: Agent) -> None:
 
 
 @pytest.mark.proves("CHR-AGENT-FILES")
+@in_every_language
 async def test_a_restore_takes_the_tree_back_and_can_be_undone(agent: Agent) -> None:
     await agent.sh("mkdir src; echo a > src/a; echo b > src/b; chmod 755 src/b")
     good = (await agent.workspace("GET", "/changes?limit=1")).body["head"]

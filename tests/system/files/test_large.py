@@ -9,9 +9,9 @@ import pytest
 
 from podium.client import PodiumClient
 from podium.client.settings import ClientSettings
+from tests.agents import source
 from tests.system.api import Caller
 from tests.system.daemons import Daemons
-from tests.system.files.conftest import WRITER
 
 SIZE = 2**30
 PIECE = 2**20
@@ -34,7 +34,7 @@ def _pieces() -> list[bytes]:
 async def test_a_gigabyte_goes_in_and_out_in_pieces(
     caller: Caller, daemons: Daemons, agent_type: str, tmp_path: Path
 ) -> None:
-    deployment = await caller.deploy(tmp_path / "w", agent_type, WRITER, extra='[limits]\ndisk = "4GiB"\n')
+    deployment = await caller.deploy(tmp_path / "w", agent_type, source("shell"), extra='[limits]\ndisk = "4GiB"\n')
     made = await caller.create(deployment)
     pieces, sent = _pieces(), hashlib.sha256()
 

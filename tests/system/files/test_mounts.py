@@ -12,10 +12,11 @@ import aiohttp
 import pytest
 from blake3 import blake3
 
+from tests.agents import Runtime, in_every_language, source
 from tests.noise import leaks
 from tests.system.api import Caller
 from tests.system.daemons import Daemons, descendants, reap_adopted
-from tests.system.files.conftest import WRITER, Agent
+from tests.system.files.conftest import Agent
 
 SHORT = '[limits]\nidle_timeout = "300ms"\n'
 
@@ -50,10 +51,12 @@ async def until(condition: object) -> None:
             await asyncio.sleep(0.02)
 
 
-async def writing(daemons: Daemons, session: aiohttp.ClientSession, folder: Path, extra: str = "") -> Agent:
+async def writing(
+    daemons: Daemons, session: aiohttp.ClientSession, folder: Path, extra: str = "", runtime: Runtime = "python"
+) -> Agent:
     """An agent that runs shell scripts."""
     caller = Caller(daemons, session, await daemons.key("acme"))
-    deployment = await caller.deploy(folder, "writer", WRITER, extra=extra)
+    deployment = await caller.deploy(folder, "writer", source("shell", runtime), extra=extra)
     made = await caller.create(deployment)
     return Agent(caller, made["instance_id"], made["agent_id"])
 
@@ -89,11 +92,12 @@ async def test_a_coordinator_that_stops_leaves_nothing_mounted(
 
 @needs_fuse
 @pytest.mark.proves("CHR-DEAD-MOUNTS")
+@in_every_language
 async def test_a_coordinator_that_is_killed_leaves_nothing_mounted(
-    own: Daemons, session: aiohttp.ClientSession, tmp_path: Path
+    own: Daemons, session: aiohttp.ClientSession, tmp_path: Path, runtime: Runtime
 ) -> None:
     await own.start_all()
-    agent = await writing(own, session, tmp_path / "writer")
+    agent = await writing(own, session, tmp_path / "writer", runtime=runtime)
     await agent.sh("echo kept > f")
     own.kill("coordinator")
     await until(lambda: mounted(own) == [])
@@ -144,11 +148,12 @@ def _command(pid: int) -> str:
 
 @needs_fuse
 @pytest.mark.proves("CHR-TAKEOVER")
+@in_every_language
 async def test_a_mount_whose_process_dies_goes_on_and_is_followed(
-    own: Daemons, session: aiohttp.ClientSession, tmp_path: Path
+    own: Daemons, session: aiohttp.ClientSession, tmp_path: Path, runtime: Runtime
 ) -> None:
     await own.start_all()
-    agent = await writing(own, session, tmp_path / "writer")
+    agent = await writing(own, session, tmp_path / "writer", runtime=runtime)
     await agent.sh("echo one > f")
     daemon = next(pid for pid in descendants(own.pid("coordinator")) if "chronicled" in _command(pid))
     for worker in descendants(daemon):
@@ -159,11 +164,12 @@ async def test_a_mount_whose_process_dies_goes_on_and_is_followed(
 
 
 @needs_fuse
+@in_every_language
 async def test_the_workspace_of_a_sleeping_agent_is_unmounted_and_served(
-    own: Daemons, session: aiohttp.ClientSession, tmp_path: Path
+    own: Daemons, session: aiohttp.ClientSession, tmp_path: Path, runtime: Runtime
 ) -> None:
     await own.start_all()
-    agent = await writing(own, session, tmp_path / "writer", SHORT)
+    agent = await writing(own, session, tmp_path / "writer", SHORT, runtime)
     await agent.sh("echo asleep > f")
     await until(lambda: workspaces(own) == [])
     assert (await agent.files("GET", "/f")).text == "asleep\n"

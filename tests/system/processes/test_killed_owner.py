@@ -17,6 +17,7 @@ import pytest
 from podium.coordinator.adapters.processes import HostSettings
 from podium.coordinator.adapters.processes.cgroups import open_cgroups
 from podium.coordinator.adapters.processes.orphans import end_orphans, marked
+from tests.agents import Runtime, in_every_language
 from tests.contract.process_host.deeds import DAEMONS
 from tests.contract.process_host.parts import commands, open_directory
 from tests.waiting import wait_until
@@ -66,10 +67,21 @@ def _reachable(uid: int) -> bool:
     return subprocess.run(command, cwd=REPOSITORY, user=uid, group=uid, extra_groups=[], check=False).returncode == 0
 
 
-def start_owner(data: Path, token: str, options: dict[str, Any], user: dict[str, Any]) -> subprocess.Popen[bytes]:
+def start_owner(
+    data: Path, token: str, options: dict[str, Any], user: dict[str, Any], runtime: Runtime
+) -> subprocess.Popen[bytes]:
     """An owner with its agents and their daemons running."""
     owner = subprocess.Popen(
-        [sys.executable, "-m", "tests.system.processes.owner", str(data), token, json.dumps(options), str(AGENTS)],
+        [
+            sys.executable,
+            "-m",
+            "tests.system.processes.owner",
+            str(data),
+            token,
+            json.dumps(options),
+            str(AGENTS),
+            runtime,
+        ],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(data.parent), "HOME": str(data.parent)},
@@ -94,9 +106,10 @@ def nothing_adopted() -> bool:
 
 @pytest.mark.proves("ISOLATION-NO-ORPHAN")
 @pytest.mark.parametrize("way", HOSTS)
-async def test_kill_minus_nine_leaves_no_survivor(way: str, user: dict[str, Any], data: Path) -> None:
+@in_every_language
+async def test_kill_minus_nine_leaves_no_survivor(way: str, user: dict[str, Any], data: Path, runtime: Runtime) -> None:
     token = f"{10**6 + uuid.uuid4().int % 10**9}"
-    owner = start_owner(data, token, HOSTS[way], user)
+    owner = start_owner(data, token, HOSTS[way], user, runtime)
     # The owner itself has the token in its arguments.
     await wait_until(lambda: len(commands(token)) - 1 == AGENTS * DAEMONS, what="all daemons of all agents")
     owner.send_signal(signal.SIGKILL)

@@ -11,67 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.agents import RUNTIMES, Runtime, in_every_language, source
 from tests.system.api import Caller
 from tests.system.daemons import Daemons
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="agents get user ids of their own only from root")
-
-CURIOUS = """
-import json, os, signal, socket
-
-from podium.agent import BaseAgent
-
-
-def look(order):
-    found = {"uid": os.getuid(), "pids": [int(n) for n in os.listdir("/proc") if n.isdigit()], "read": [], "written": []}
-    for root in order["roots"]:
-        for parent, names, files in os.walk(root):
-            for name in files:
-                path = os.path.join(parent, name)
-                try:
-                    open(path, "rb").read(1)
-                    found["read"].append(path)
-                except OSError:
-                    pass
-            if os.access(parent, os.W_OK):
-                found["written"].append(parent)
-    for path in order["paths"]:
-        try:
-            open(path, "rb").read(1)
-            found["read"].append(path)
-        except OSError:
-            pass
-    found["environ"] = []
-    found["signalled"] = []
-    for pid in found["pids"]:
-        if pid == os.getpid():
-            continue
-        try:
-            open(f"/proc/{pid}/environ", "rb").read(1)
-            found["environ"].append(pid)
-        except OSError:
-            pass
-        try:
-            os.kill(pid, 0)
-            found["signalled"].append(pid)
-        except OSError:
-            pass
-    found["connected"] = []
-    for path in order["sockets"]:
-        with socket.socket(socket.AF_UNIX) as link:
-            try:
-                link.connect(path)
-                found["connected"].append(path)
-            except OSError:
-                pass
-    return found
-
-
-class Agent(BaseAgent):
-    async def on_message(self, ctx, message):
-        reply = await ctx.send_message()
-        await reply.stream_token(json.dumps(look(json.loads(message["text"]))), final=True)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +42,15 @@ async def _ask(caller: Caller, instance_id: str, order: dict[str, Any]) -> dict[
     return dict(json.loads(answer.body["text"]))
 
 
+@in_every_language
+@pytest.mark.parametrize("neighbour", RUNTIMES)
 async def test_an_agent_sees_its_own_deployment_and_directories_and_nothing_else(
-    daemons: Daemons, caller: Caller, agent_type: str, tmp_path: Path
+    daemons: Daemons, caller: Caller, agent_type: str, tmp_path: Path, runtime: Runtime, neighbour: Runtime
 ) -> None:
     victim = caller.with_key(await daemons.key("victim"))
-    theirs = await victim.deploy(tmp_path / "victim", f"v-{agent_type}", CURIOUS)
+    theirs = await victim.deploy(tmp_path / "victim", f"v-{agent_type}", source("curious", neighbour))
     other = await victim.create(theirs, secrets={"TOKEN": "very secret"})
-    mine = await caller.deploy(tmp_path / "mine", agent_type, CURIOUS)
+    mine = await caller.deploy(tmp_path / "mine", agent_type, source("curious", runtime))
     made = await caller.create(mine)
     data = daemons.data.resolve()
     everything = [str(path) for path in data.rglob("*") if path.is_file() and not path.is_symlink()]
@@ -126,3 +72,6 @@ async def test_an_agent_sees_its_own_deployment_and_directories_and_nothing_else
     assert report["signalled"] == []
     assert report["connected"] == []
     assert max(report["pids"]) < 1000, "processes of the host are in sight"
+    assert report["secret"] == ""
+    nothing: dict[str, Any] = {"roots": [], "paths": [], "sockets": []}
+    assert (await _ask(victim, other["instance_id"], nothing))["secret"] == "very secret"
