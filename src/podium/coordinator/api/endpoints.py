@@ -70,6 +70,11 @@ def _instances(instances: Instances) -> list[Endpoint]:
             params={"agent_id": Param(rest.AgentId, ErrorCode.AGENT_NOT_FOUND)}, answers={200: rest.Instance},
         ),
         Endpoint(
+            method="POST", path="/agents/{agent_id}/bring", handler=instances.bring_agent,
+            summary="Bring the data of an agent here that is not alive", access=CLUSTER,
+            params={"agent_id": Param(rest.AgentId, ErrorCode.AGENT_NOT_FOUND)}, answers={204: None},
+        ),
+        Endpoint(
             method="DELETE", path="/agents/{agent_id}", handler=instances.remove_agent, summary="Erase an agent",
             access=CLUSTER, params={"agent_id": Param(rest.AgentId, ErrorCode.AGENT_NOT_FOUND)}, answers={204: None},
         ),

@@ -47,6 +47,10 @@ class Instances:
         instance = await self._supervisor.adoptions.adopt(call.path["agent_id"], call.body.instance_id, call.body.seen)
         return self._instance(instance)
 
+    async def bring_agent(self, call: Call) -> None:
+        """Brings the data of an agent here that is not alive and whose host is gone, so that they can be read."""
+        await self._supervisor.adoptions.fetch(call.path["agent_id"])
+
     async def prepare_deployment(self, call: Call) -> Answer:
         """Prepares a deployment in the background."""
         self._supervisor.tasks.start(self._prepare(_deployment(call.body)), "prepare a deployment")

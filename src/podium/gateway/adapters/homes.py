@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import secrets
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 import msgspec
 
@@ -18,7 +19,7 @@ from podium.gateway.adapters.coordinators import (
     away,
     refusal,
 )
-from podium.gateway.domain.placement import PLACEMENT_TRIES, choose
+from podium.gateway.domain.placement import PLACEMENT_TRIES, choose, has_room
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.rest import Adopt
 from podium.wire.status import ALIVE
@@ -71,9 +72,22 @@ class Homes:
         if known is not None:
             return known
         newest = await self._discovery.instance(agent.instance_id) if agent.instance_id else None
-        if newest is None:
-            raise away()
-        return await self.of_instance(newest, fresh=True)
+        if newest is not None and newest.status in ALIVE:
+            return await self.of_instance(newest, fresh=True)
+        path = f"/agents/{agent.agent_id}/bring"
+        return await self._once(agent.agent_id, lambda: self._ask(agent.agent_id, path, lambda: None))
+
+    async def anew(self, record: InstanceRecord) -> CoordinatorRecord:
+        """A coordinator that goes on with an instance whose own, alive, says that it has not got it.
+
+        Raises:
+            PodiumError: as `of_instance`.
+        """
+        return await self._moved(record, 0)
+
+    async def can_move(self) -> bool:
+        """Whether agents of a coordinator that is gone go on elsewhere: what fails now may come right within seconds."""
+        return any(each.replicated for each in await self._coordinators.all())
 
     async def _alive(self, coordinator_id: str, *, fresh: bool) -> CoordinatorRecord | None:
         if not coordinator_id:
@@ -84,38 +98,53 @@ class Homes:
             return None
 
     async def _moved(self, record: InstanceRecord, seen: int) -> CoordinatorRecord:
-        self._seen[record.agent_id] = max(seen, self._seen.get(record.agent_id, 0))
-        task = self._moving.get(record.agent_id)
+        agent_id = record.agent_id
+        self._seen[agent_id] = max(seen, self._seen.get(agent_id, 0))
+        path = f"/agents/{agent_id}/adopt"
+
+        def body() -> bytes:  # what was seen may grow while coordinators are asked
+            return msgspec.json.encode(Adopt(record.instance_id, self._seen[agent_id]))
+
+        return await self._once(agent_id, lambda: self._ask(agent_id, path, body))
+
+    async def _once(
+        self, agent_id: str, move: Callable[[], Coroutine[Any, Any, CoordinatorRecord]]
+    ) -> CoordinatorRecord:
+        task = self._moving.get(agent_id)
         if task is None:
-            task = self._owner.start(self._move(record), f"move {record.agent_id}", awaited=True)
-            self._moving[record.agent_id] = task
-            task.add_done_callback(lambda _: self._over(record.agent_id))
+            task = self._owner.start(move(), f"move {agent_id}", awaited=True)
+            self._moving[agent_id] = task
+            task.add_done_callback(lambda _: self._over(agent_id))
         return await asyncio.shield(task)
 
     def _over(self, agent_id: str) -> None:
-        del self._moving[agent_id], self._seen[agent_id]
+        del self._moving[agent_id]
+        self._seen.pop(agent_id, None)
 
-    async def _move(self, record: InstanceRecord) -> CoordinatorRecord:
+    async def _ask(self, agent_id: str, path: str, make_body: Callable[[], bytes | None]) -> CoordinatorRecord:
+        """Asks coordinators, the one that has had the agent before first, until one does it."""
         tried: set[str] = set()
-        path = f"/agents/{record.agent_id}/adopt"
+        agent = await self._discovery.agent(agent_id)
+        home = agent.coordinator_id if agent is not None else None
         while len(tried) < PLACEMENT_TRIES:
             candidates = [each for each in await self._coordinators.all(fresh=True) if each.replicated]
+            at_home = [each for each in candidates if each.coordinator_id == home and has_room(each)]
             try:
-                chosen = choose(candidates, secrets.randbelow, tried=tried)
+                chosen = choose(candidates if tried else at_home or candidates, secrets.randbelow, tried=tried)
             except PodiumError:
                 break
             tried.add(chosen.coordinator_id)
-            body = msgspec.json.encode(Adopt(record.instance_id, self._seen[record.agent_id]))
+            body = make_body()
             request = Request("POST", path, Identity(), "", body, _JSON, seconds=ADOPT_SECONDS)
             try:
                 reply = await self._coordinators.call(chosen, request)
             except NotConnectedError:
                 continue
             if reply.status < FIRST_ERROR_STATUS:
-                _log.info("moved", extra={"agent_id": record.agent_id, "to": chosen.coordinator_id})
+                _log.info("moved", extra={"agent_id": agent_id, "to": chosen.coordinator_id})
                 return chosen
             error = refusal(reply)
             if error.code not in _TRY_ANOTHER:
-                _log.info("not_moved", extra={"agent_id": record.agent_id, "why": error.code.value})
+                _log.info("not_moved", extra={"agent_id": agent_id, "why": error.code.value})
                 break
         raise away()
