@@ -9,7 +9,7 @@ import msgspec
 from podium.base.http import SseEvent
 from podium.coordinator.supervisor.audience import Published
 from podium.coordinator.supervisor.instance import Instance
-from podium.coordinator.supervisor.showing import settled, visible
+from podium.coordinator.supervisor.showing import certain, visible
 from podium.wire.close import CloseCode
 from podium.wire.envelope import EventRow
 from podium.wire.rest import LogRecord
@@ -42,8 +42,7 @@ async def follow_journal(instance: Instance, after: int) -> AsyncIterator[list[E
     watcher.over = instance.is_over
     instance.audience.join(watcher)
     try:
-        if instance.showing is not None and not instance.showing.is_certain:
-            await settled(instance)
+        await certain(instance)
         while True:
             watcher.news.clear()
             with instance.reading() as store:

@@ -4,7 +4,7 @@ from podium.base.http import Answer, Call
 from podium.coordinator.api.lookup import Lookup
 from podium.coordinator.domain.ports import Deployments
 from podium.coordinator.supervisor.instance import Instance
-from podium.coordinator.supervisor.showing import settled, visible
+from podium.coordinator.supervisor.showing import certain, settled, visible
 from podium.wire import refs, rest
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.rest import Deployment, DeployRequest, InstanceInfo, Resources, RunningTurn, WorkspaceInfo
@@ -25,7 +25,9 @@ class Instances:
 
     async def get_instance(self, call: Call) -> InstanceInfo:
         """An instance in full."""
-        return self._info(self._lookup.alive(call))
+        instance = self._lookup.alive(call)
+        await certain(instance)
+        return self._info(instance)
 
     async def stop_instance(self, call: Call) -> None:
         """Ends an instance gracefully; one that is over, failed too, is not there any more."""

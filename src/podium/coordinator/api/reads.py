@@ -9,7 +9,7 @@ from podium.coordinator.adapters.store import RequestRow, StoreConflictError
 from podium.coordinator.api.following import journal_as_sse, log_as_sse
 from podium.coordinator.api.lookup import Lookup
 from podium.coordinator.api.queries import number_of
-from podium.coordinator.supervisor.showing import visible
+from podium.coordinator.supervisor.showing import certain, visible
 from podium.wire.envelope import EventRow
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.rest import ConversationMessage, LogPage, Page, PendingRequest
@@ -47,6 +47,7 @@ class Reads:
         """The conversation, oldest first."""
         instance = self._lookup.known(call)
         after = number_of(call.query.cursor, 0)
+        await certain(instance)
         with instance.reading() as store:
             newest = visible(instance, store).seq
             items = [each for each in store.conversation(call.query.limit, after=after) if each.seq <= newest]
@@ -58,6 +59,7 @@ class Reads:
         after = number_of(call.query.cursor, call.query.after)
         if call.headers.accepts(EVENT_STREAM):
             return event_stream(journal_as_sse(instance, number_of(call.headers.get("last-event-id"), after)))
+        await certain(instance)
         with instance.reading() as store:
             rows = store.events(after, call.query.limit, visible(instance, store).seq)
         items = [_journal_event(instance.facts.agent_id, row) for row in rows]
@@ -81,6 +83,7 @@ class Reads:
     async def read_state(self, call: Call) -> _RawStateView:
         """The state, now or at an older version."""
         instance = self._lookup.known(call)
+        await certain(instance)
         with instance.reading() as store:
             newest = visible(instance, store).version
             wanted = newest if call.query.version is None else call.query.version
@@ -95,6 +98,7 @@ class Reads:
     async def list_requests(self, call: Call) -> Page[PendingRequest]:
         """Questions and permissions, oldest first."""
         instance, query = self._lookup.known(call), call.query
+        await certain(instance)
         with instance.reading() as store:
             newest = visible(instance, store).seq
             found = store.requests(query.status, query.limit, after=number_of(query.cursor, 0))

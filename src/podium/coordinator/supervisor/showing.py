@@ -229,6 +229,16 @@ def visible(instance: "Instance", store: AgentStore) -> Heads:
     return showing.heads
 
 
+async def certain(instance: "Instance") -> None:
+    """Returns when it is known how far a reader may see; what a crash left is replicated first.
+
+    Raises:
+        PodiumError: as `Showing.settled`.
+    """
+    if instance.showing is not None and not instance.showing.is_certain:
+        await instance.showing.settled()
+
+
 async def settled(instance: "Instance") -> None:
     """Returns when everything that was committed so far may be shown; at once where nothing waits for a replica.
 
