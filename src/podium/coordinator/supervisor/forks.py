@@ -15,6 +15,7 @@ from podium.coordinator.adapters.vault import Given
 from podium.coordinator.supervisor import moments
 from podium.coordinator.supervisor.facts import Facts
 from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.showing import settled
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import AgentForked
 from podium.wire.moments import CoordinatorFork
@@ -137,9 +138,11 @@ class Forks:
             store.fork(instance.directory, facts.agent_id, moment.seq, moment.state_version)
         supervisor.parts.store_options.fault("fork.shared")
         self._begin_life(source, instance, moment)
+        await settled(instance)
+        instance.close_store()
 
     def _begin_life(self, source: Instance, instance: Instance, moment: Moment) -> None:
-        """The fork's first event, and its sleep."""
+        """The fork's first event; it sleeps."""
         instance.facts.status = InstanceStatus.ASLEEP
         content = AgentForked(
             agent_id=source.facts.agent_id,
@@ -153,4 +156,3 @@ class Forks:
             version, iteration = moment.state_version, moment.iteration
             row = MomentRow(event.seq, "fork", moment.seq, version, iteration, version, iteration)
             step.batch.turn_back(row)
-        instance.close_store()

@@ -17,6 +17,7 @@ from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.turns import Ending
 from podium.coordinator.supervisor import moments
 from podium.coordinator.supervisor.instance import Instance
+from podium.coordinator.supervisor.showing import settled
 from podium.coordinator.supervisor.step import Step
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import AgentRewound
@@ -85,6 +86,7 @@ class Rewinds:
             fault("rewind.committed")
             await instance.files.arrive()
             fault("rewind.arrived")
+            await settled(instance)
             self._supervisor.parts.metrics.add("rewinds_total")
             return rewound
         finally:

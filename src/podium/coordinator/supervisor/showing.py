@@ -33,6 +33,9 @@ LAST_PAUSE_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 30.0
 """How long a REST call waits until what it caused may be shown."""
 
+LAST_WORDS_SECONDS: Final = 5.0
+"""How long the end of an instance waits until its last events may be shown."""
+
 HELD_MAX_EVENTS: Final = 10_000
 HELD_MAX_BYTES: Final = 8 * 1024 * 1024
 """More than this waits to be shown: messages are refused and the agent is not read until it has become less."""
@@ -239,11 +242,11 @@ async def certain(instance: "Instance") -> None:
         await instance.showing.settled()
 
 
-async def settled(instance: "Instance") -> None:
+async def settled(instance: "Instance", seconds: float = ANSWER_SECONDS) -> None:
     """Returns when everything that was committed so far may be shown; at once where nothing waits for a replica.
 
     Raises:
         PodiumError: as `Showing.settled`.
     """
     if instance.showing is not None:
-        await instance.showing.settled()
+        await instance.showing.settled(seconds)

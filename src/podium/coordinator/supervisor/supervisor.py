@@ -42,6 +42,7 @@ from podium.coordinator.supervisor.recovery import Recovery
 from podium.coordinator.supervisor.replication import Replication
 from podium.coordinator.supervisor.rescues import Rescues
 from podium.coordinator.supervisor.rewinds import Rewinds
+from podium.coordinator.supervisor.showing import LAST_WORDS_SECONDS, settled
 from podium.coordinator.supervisor.templates import Templates
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
@@ -340,6 +341,8 @@ class Supervisor:
             step.event("sandbox.removed", Reason(reason=reason))
             if allows(instance.status, Change.GONE):
                 instance.change(step, Change.GONE)
+        with suppress(PodiumError):  # a replica that is away does not keep an instance from ending
+            await settled(instance, LAST_WORDS_SECONDS)
         await self.part(instance)
 
     async def part(self, instance: Instance) -> None:
