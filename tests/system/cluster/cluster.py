@@ -5,7 +5,9 @@ from pathlib import Path
 
 from tests.contract.s3_server import S3Server
 from tests.contract.servers import Server
+from tests.system.api import Caller
 from tests.system.daemons import Daemons
+from tests.waiting import wait_until
 
 
 class Cluster:
@@ -52,6 +54,15 @@ class Cluster:
             daemons.close()
         self.s3.stop()
         self.valkey.kill()
+
+    async def alive(self, calls: Caller, count: int, timeout: float = 30.0) -> None:
+        """Waits until exactly so many coordinators take agents."""
+
+        async def are_there() -> bool:
+            items = (await calls.admin("GET", "/api/v1/coordinators")).body["items"]
+            return [item["state"] for item in items] == ["active"] * count
+
+        await wait_until(are_there, timeout, f"{count} coordinators")
 
     def named(self, coordinator_id: str) -> Daemons:
         """The host whose coordinator has this id."""

@@ -13,7 +13,7 @@ from tests.system.cluster.cluster import Cluster, running
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Two hosts and a gateway."""
-    made = running(tmp_path_factory.mktemp("cluster"))
+    made = running(tmp_path_factory.mktemp("cluster"), COORDINATOR_DRAIN="5s")
     try:
         yield made
     finally:

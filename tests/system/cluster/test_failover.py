@@ -1,10 +1,7 @@
 """A host is lost, and nothing else is: agents go on elsewhere with state, files and conversation."""
 
-import json
 import time
 from pathlib import Path
-
-import pytest
 
 from tests.system.api import Caller
 from tests.system.cluster.cluster import Cluster
@@ -44,7 +41,7 @@ async def test_an_agent_goes_on_elsewhere_with_everything_when_its_host_is_lost(
         return (await calls("POST", f"{base}/messages?wait=true", json={"text": "three"})).status == 200
 
     await wait_until(goes_on, 30, "the agent to go on")
-    print(f"back after {time.monotonic() - lost_at:.1f} s")  # noqa: T201 - the figure, for `-s`
+    print(f"back after {time.monotonic() - lost_at:.1f} s")
     info = (await calls("GET", base)).body
     assert info["coordinator_id"] != made["coordinator_id"]
     state = (await calls("GET", f"{base}/state")).body
