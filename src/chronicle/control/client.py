@@ -77,7 +77,10 @@ class Connection:
     @property
     def stale(self) -> bool:
         """Whether the other side has ended it (or said something nobody asked for)."""
-        return bool(select.select([self._socket], [], [], 0)[0])
+        # Not select(): that takes no descriptor above 1023, which a process with some hundred workspaces has.
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
 
     def shut(self) -> None:
         """Wakes a thread that waits in `receive`, which then sees the end."""

@@ -177,8 +177,9 @@ class DaemonProcess:
 
     def _wait_until_ready(self, timeout: float) -> None:
         assert self._process.stdout is not None
-        readable, _, _ = select.select([self._process.stdout], [], [], timeout)
-        if not readable:
+        poll = select.poll()
+        poll.register(self._process.stdout, select.POLLIN)
+        if not poll.poll(timeout * 1000):
             raise StorageError(f"the Chronicle daemon was not ready within {timeout} s")
         said = self._process.stdout.readline().decode(errors="replace").strip()
         if not said.startswith("ready"):

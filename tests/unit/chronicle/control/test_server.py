@@ -1,5 +1,6 @@
 """One loop for many: what fails for one does not end it for others."""
 
+import contextlib
 import os
 import resource
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from chronicle.control.client import Client
 from chronicle.control.messages import GetStatus, HolderRequest, line
 from chronicle.control.server import Reply, Server
 from chronicle.control.sockets import listen
@@ -109,3 +111,18 @@ def test_who_connects_while_there_is_no_descriptor_left_is_answered_when_there_i
             for descriptor in filled:
                 os.close(descriptor)
         assert b"7" in peer.recv(4096)
+
+
+def test_a_client_works_in_a_process_with_more_than_a_thousand_descriptors(answering: Answering) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    with contextlib.ExitStack() as taken:
+        taken.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1024):
+            taken.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        client = Client(answering.socket)
+        taken.callback(client.close)
+        assert [client.call(GetStatus(n), int, 10.0) for n in (1, 2)] == [
+            7,
+            7,
+        ]  # the second over the first's connection
