@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.agents import ECHO_PYTHON, ECHO_TYPESCRIPT, runnable
 from benchmarks.figures import Row, table
 from benchmarks.machine import facts
-from benchmarks.server import Server, cpu_seconds, podium_up
+from benchmarks.server import Server, cpu_seconds, descendants, podium_up
 
 AT_ONCE = 16
 REST_SECONDS = 10.0
@@ -20,19 +20,6 @@ SETTLE_SECONDS = 2.0
 
 PSS_AGENTS = 200
 PSS_AGENTS_TYPESCRIPT = 100
-
-
-def _descendants(pid: int) -> list[int]:
-    found, todo = [], [pid]
-    while todo:
-        current = todo.pop()
-        try:
-            children = [int(t) for t in Path(f"/proc/{current}/task/{current}/children").read_text().split()]
-        except OSError:
-            continue
-        found += children
-        todo += children
-    return found
 
 
 def _pss(pids: list[int]) -> int:
@@ -46,16 +33,16 @@ def _pss(pids: list[int]) -> int:
     return total
 
 
-async def _start(server: Server, deployment: str, count: int) -> tuple[float, int]:
-    gate, errors = asyncio.Semaphore(AT_ONCE), 0
+async def _start(server: Server, deployment: str, count: int) -> tuple[float, list[str]]:
+    """Seconds until all were ready, and what was said about those that were not."""
+    gate, errors = asyncio.Semaphore(AT_ONCE), []
 
     async def one() -> None:
-        nonlocal errors
         async with gate:
             try:
                 await server.create(deployment)
-            except AssertionError:
-                errors += 1
+            except AssertionError as refused:
+                errors.append(str(refused))
 
     started = time.perf_counter()
     await asyncio.gather(*(one() for _ in range(count)))
@@ -81,7 +68,7 @@ async def _python(agents: int) -> list[Row]:
     return [
         Row(f"Python: PSS per idle agent, {PSS_AGENTS} agents", f"{each / 2**20:.2f} MiB", "< 3 MiB"),
         Row("coordinator's own memory per agent", f"{each_self / 2**20:.2f} MiB"),
-        Row(f"starts up to {agents} agents, {AT_ONCE} at once", f"{rate:.0f}/s", note=f"{errors} errors"),
+        Row(f"starts up to {agents} agents, {AT_ONCE} at once", f"{rate:.0f}/s", note=f"{len(errors)} errors"),
         Row(f"coordinator at rest with {agents} agents", f"{share * 100:.2f} % of a core", "< 2 %"),
     ]
 
@@ -102,11 +89,11 @@ async def _memory(server: Server, deployment: str, count: int) -> tuple[float, f
     """Bytes each of `count` more agents takes, what the coordinator itself takes for it, and seconds until all were ready."""
     coordinator = server.processes()["coordinator"]
     await server.create(deployment)
-    base, base_self = _pss(_descendants(coordinator)), _pss([coordinator])
+    base, base_self = _pss(descendants(coordinator)), _pss([coordinator])
     took, errors = await _start(server, deployment, count)
-    assert errors == 0, f"{errors} of {count} agents did not start"
+    assert not errors, f"{len(errors)} of {count} agents did not start: {errors[0]}"
     await asyncio.sleep(SETTLE_SECONDS)
-    each = (_pss(_descendants(coordinator)) - base) / count
+    each = (_pss(descendants(coordinator)) - base) / count
     return each, (_pss([coordinator]) - base_self) / count, took
 
 

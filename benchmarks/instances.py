@@ -5,6 +5,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -14,7 +15,7 @@ from typing import Any
 from benchmarks.agents import ECHO_PYTHON, ECHO_TYPESCRIPT, runnable
 from benchmarks.figures import Row, median, percentile, table
 from benchmarks.machine import facts
-from benchmarks.server import Server, podium_up
+from benchmarks.server import Server, descendants, podium_up
 
 SLEEP_SECONDS = 60.0
 
@@ -63,32 +64,22 @@ async def _wake(server: Server, deployment: str, count: int) -> list[float]:
     return times
 
 
-def _agent_pids(coordinator: int) -> set[int]:
-    """Every descendant of the coordinator that has no children: agents, and templates without agents."""
-    found, todo = set(), [coordinator]
-    while todo:
-        pid = todo.pop()
-        try:
-            with open(f"/proc/{pid}/task/{pid}/children") as file:
-                children = [int(text) for text in file.read().split()]
-        except OSError:
-            continue
-        todo += children
-        if not children and pid != coordinator:
-            found.add(pid)
-    return found
+async def _agent_pid(server: Server, instance_id: str) -> int:
+    """The process of an instance: the one below the platform that works in the instance's workspace."""
+    workspace = (await server.call("GET", f"/api/v1/instances/{instance_id}"))["workspace"]["path"]
+    for pid in descendants(server.pid):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/cwd") == workspace:
+                return pid
+    raise AssertionError(f"no process works in {workspace}")
 
 
 async def _killed(server: Server, deployment: str, rounds: int) -> list[float]:
     """Seconds from SIGKILL of the agent's process until it has answered a new message."""
     times = []
     for _ in range(rounds):
-        coordinator = server.processes()["coordinator"]
-        before = _agent_pids(coordinator)
         instance = await server.create(deployment)
-        (pid,) = _agent_pids(coordinator) - before or {0}
-        assert pid, "the agent's process was not found"
-        os.kill(pid, signal.SIGKILL)
+        os.kill(await _agent_pid(server, instance["instance_id"]), signal.SIGKILL)
         times.append(await _turn(server, instance["instance_id"]))
         await server.call("DELETE", f"/api/v1/instances/{instance['instance_id']}")
     return times

@@ -1,6 +1,7 @@
 """`podium up` as a user starts it, and the few calls benchmarks make of it, with as little client as possible."""
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -101,6 +102,17 @@ class Server:
                 if f"podium.{name}" in command:
                     found[name] = pid
         return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Pids of all processes below `pid`."""
+    found, todo = [], [pid]
+    while todo:
+        with contextlib.suppress(OSError):  # it has ended
+            children = _children(todo.pop())
+            found += children
+            todo += children
+    return found
 
 
 def _children(pid: int) -> list[int]:
