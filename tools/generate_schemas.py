@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from diminuendo.protocol.schema import schemas as client_schemas
 from podium.wire.schema import schemas
 
 DIRECTORY = Path(__file__).parent.parent / "spec" / "schema"
@@ -13,7 +14,7 @@ def rendered() -> dict[Path, str]:
     """Path → text of every schema file as it should be."""
     return {
         DIRECTORY / name: json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        for name, document in schemas().items()
+        for name, document in {**schemas(), **client_schemas()}.items()
     }
 
 
