@@ -9,7 +9,7 @@ from podium.base.discovery import DiscoveryUnavailableError, InstanceRecord
 from podium.coordinator.adapters.catalog import InstanceEntry
 from podium.coordinator.adapters.replication import ReplicaUnavailableError
 from podium.coordinator.adapters.store import StoreError
-from podium.coordinator.adapters.store.lost import LOST_EVENT, fill_lost
+from podium.coordinator.adapters.store.lost import LOST_EVENT, fill_lost, refuse_damaged
 from podium.coordinator.domain.lost_tail import SHOWN_EVENTS_MAX, Known, fill_upto
 from podium.coordinator.supervisor.instance import Instance
 from podium.wire.status import InstanceStatus
@@ -43,6 +43,7 @@ class LostTails:
         agent_id, parts = entry.agent_id, self._supervisor.parts
         synced = entry.limits.durability == "sync"
         try:
+            await asyncio.to_thread(refuse_damaged, directory)
             record = await self._newest(entry)
             found = await asyncio.to_thread(fill_lost, directory, agent_id, parts.clock, entry.instance_id, 0)
             known = Known(
@@ -56,7 +57,7 @@ class LostTails:
             upto = fill_upto(known, self._margin)
             await asyncio.to_thread(fill_lost, directory, agent_id, parts.clock, entry.instance_id, upto)
         except (DiscoveryUnavailableError, StoreError) as error:
-            raise ReplicaUnavailableError(f"what {agent_id} had shown can't be filled: {error}") from error
+            raise ReplicaUnavailableError(f"{agent_id} can't go on from what was restored: {error}") from error
         if not synced:
             self._late[agent_id] = self._margin
         if upto > found.head or found.versions:

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from podium.base.clock import Clock
 from podium.coordinator.adapters.store.agent_store import AgentStore
-from podium.coordinator.adapters.store.database import MESSAGES, STATE, Change, open_file
+from podium.coordinator.adapters.store.database import KINDS, MESSAGES, STATE, Change, open_file, read_only
+from podium.coordinator.adapters.store.errors import StoreDamagedError
 from podium.coordinator.adapters.store.records import StoreOptions, no_fault
 from podium.coordinator.adapters.store.states import read_schema
 
@@ -17,6 +18,7 @@ LOST_EVENT: Final = "event.lost"
 
 _EMPTY_DELTA: Final = "INSERT INTO main.delta (version, turn_id, ts, ops) VALUES (?, '', ?, CAST('[]' AS BLOB))"
 _SCHEMA: Final = "UPDATE mark SET state_schema = ?"
+_PAGES_CHECK: Final = "PRAGMA quick_check(1)"
 _CAP: Final = "UPDATE main.checkpoint SET iteration = ? WHERE iteration > ?"
 
 
@@ -43,6 +45,22 @@ def fill_lost(agent_directory: Path, agent_id: str, clock: Clock, instance_id: s
                 for _ in range(upto - head):
                     batch.event(LOST_EVENT, b"", instance_id=instance_id)
         return Filled(head, max(head, upto), versions)
+
+
+def refuse_damaged(agent_directory: Path) -> None:
+    """Looks at every page of restored databases: one that is damaged is better restored again than gone on with.
+
+    Raises:
+        StoreDamagedError: so it is.
+        StoreError: one can't be read.
+    """
+    for kind in KINDS:
+        if not (agent_directory / kind.path).exists():
+            continue
+        with closing(read_only(kind, agent_directory)) as database:
+            found = [text for (text,) in database.rows(_PAGES_CHECK) if text != "ok"]
+        if found:
+            raise StoreDamagedError(kind.name, found[0])
 
 
 def cap_iterations(agent_directory: Path, iteration: int) -> None:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from podium.base.clock import ManualClock
-from podium.coordinator.adapters.store import AgentStore
-from podium.coordinator.adapters.store.lost import cap_iterations, fill_lost
+from podium.coordinator.adapters.store import AgentStore, StoreDamagedError
+from podium.coordinator.adapters.store.lost import cap_iterations, fill_lost, refuse_damaged
 from tests.unit.coordinator.adapters.store.writing import (
     AGENT,
+    FILES,
     INSTANCE,
     Opened,
     change_state,
@@ -66,6 +69,20 @@ def test_a_state_behind_its_journal_keeps_its_numbers(directory: Path, clock: Ma
     store = opened()
     assert store.state_version == version
     assert store.state().data == b'{"count":0}'
+
+
+def test_a_restored_file_with_damaged_pages_is_refused(directory: Path, clock: ManualClock) -> None:
+    store = made(directory, clock)
+    for number in range(200):
+        whole_turn(store, f"more-{number}")
+    store.close()
+    refuse_damaged(directory)
+    path = directory / FILES["messages"]
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 8192 * 4096)
+        file.write(bytes(8192))
+    with pytest.raises(StoreDamagedError):
+        refuse_damaged(directory)
 
 
 def test_a_checkpoint_does_not_name_files_that_are_gone(directory: Path, clock: ManualClock, opened: Opened) -> None:
