@@ -96,8 +96,12 @@ async def test_a_server_that_is_not_there_is_told_by_a_reset(network: Network) -
     async with echo_behind(network) as (link, _, _):
         link.to_port = 1
         with pytest.raises(ConnectionResetError):  # at once, or when it is read from
-            reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
-            try:
-                await asyncio.wait_for(reader.read(1), 5)
-            finally:
-                writer.close()
+            await _first_byte(link.port)
+
+
+async def _first_byte(port: int) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        return await asyncio.wait_for(reader.read(1), 5)
+    finally:
+        writer.close()
