@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml uv.lock tools/set_up.sh tools/set_up_bun.sh
 	@UV_VERSION=$(UV_VERSION) bash tools/set_up.sh
 	@touch $(STAMP)
 
-demo: setup ## deploys two agents, talks to them, kills one in the middle of a turn
+demo: setup ## deploys agents in Python and TypeScript, talks to them, kills them in the middle of a turn
 	@$(PY) examples/demo.py
 
 lint: setup

@@ -1,9 +1,10 @@
 """`make demo`: what Podium does, seen in a few seconds. Exits with 0 only if everything happened as promised.
 
 1. `podium up` on free ports with temporary data
-2. two agents deployed from examples/
+2. agents deployed from examples/, in Python and, where there is Bun, in TypeScript
 3. a conversation, as `podium chat` shows it: thoughts, plan, tools, a question, a permission, a command, usage
-4. an agent's process killed with SIGKILL in the middle of a turn: the turn goes on, nothing is lost, nothing comes twice
+4. the process of one agent in each language killed with SIGKILL in the middle of a turn: the turn goes on, nothing is lost,
+   nothing comes twice
 5. everything stopped, nothing left behind
 """
 
@@ -19,6 +20,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+from podium.base.bun import find_bun
 from podium.cli.chat.asking import asked_by
 from podium.cli.chat.pieces import Look, Piece
 from podium.cli.chat.screen import Screen
@@ -35,6 +37,9 @@ EXAMPLES = Path(__file__).parent
 COUNT_TO = 40
 KILL_AFTER = 12
 """The number at which the agent's process is killed."""
+
+COUNTERS = {"counter": "Python"} | ({"counter-ts": "TypeScript"} if find_bun() else {})
+"""The agents that are killed, with their language."""
 
 STEP_SECONDS = 30.0
 """No part of the demo may take longer."""
@@ -127,20 +132,21 @@ async def play(stage: Stage, folder: Path) -> None:
         settings = ClientSettings(address, (folder / "data" / "dev-key").read_text().strip())
         async with PodiumClient(settings) as podium:
             async with asyncio.timeout(STEP_SECONDS):
-                await deploy_both(stage, podium)
+                await deploy_all(stage, podium)
             async with asyncio.timeout(STEP_SECONDS):
                 await toolsmith(stage, podium)
-            async with asyncio.timeout(STEP_SECONDS):
-                await counter(stage, podium, up.pid)
+            for name in COUNTERS:
+                async with asyncio.timeout(STEP_SECONDS):
+                    await counter(stage, podium, name, up.pid)
         stage.chapter("stopped")
         family = set(descendants(up.pid))
     left = [pid for pid in family if Path(f"/proc/{pid}").exists()]
     stage.kept(f"{len(family)} processes ended with `podium up`", not left)
 
 
-async def deploy_both(stage: Stage, podium: PodiumClient) -> None:
+async def deploy_all(stage: Stage, podium: PodiumClient) -> None:
     stage.chapter("podium deploy")
-    for name in ("counter", "toolsmith"):
+    for name in ("toolsmith", *COUNTERS):
         began = time.monotonic()
         deployment = await deploy(podium, Project(EXAMPLES / name))
         again = await deploy(podium, Project(EXAMPLES / name))
@@ -165,10 +171,10 @@ async def toolsmith(stage: Stage, podium: PodiumClient) -> None:
     stage.kept(f"its state says {json.dumps(state.state['tools'])}", state.state["tools"] == ["count-words"])
 
 
-async def counter(stage: Stage, podium: PodiumClient, up: int) -> None:
-    stage.chapter("kill -9 in the middle of a turn")
-    instance_id = await create(stage, podium, "counter", "first start")
-    await create(stage, podium, "counter", "second start, forked from the warm template")
+async def counter(stage: Stage, podium: PodiumClient, name: str, up: int) -> None:
+    stage.chapter(f"kill -9 in the middle of a turn: {name}, in {COUNTERS[name]}")
+    instance_id = await create(stage, podium, name, "first start")
+    await create(stage, podium, name, "second start")
     async with await podium.connect(instance_id, after=0) as stream:
         talk = Talk(stream, stage.screen)
         async for _event in talk.say("hello"):
