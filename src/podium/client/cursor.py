@@ -5,6 +5,7 @@ from enum import Enum
 from podium.client.event import PodiumEvent
 
 _ASKED = frozenset({"tool.question_requested", "tool.permission_requested"})
+_LOST = "event.lost"
 
 
 class Verdict(Enum):
@@ -12,13 +13,13 @@ class Verdict(Enum):
 
     DELIVER = "deliver"
     SKIP = "skip"
-    """Delivered before."""
+    """Delivered before, or its content is gone (`event.lost`)."""
     GAP = "gap"
     """Something before it is missing: resume after the cursor."""
 
 
 class Cursor:
-    """Delivers every numbered event once and in order.
+    """Delivers every numbered event once and in order, but for those whose content was lost with a host.
 
     Open questions and permissions are an exception: the server sends them again whenever a connection begins, out of
     order and with their old number, and whoever has not seen them should.
@@ -44,7 +45,7 @@ class Cursor:
         if event.seq > self.seq + 1:
             return Verdict.GAP
         self.seq = event.seq
-        return self._take_next(event)
+        return Verdict.SKIP if event.kind == _LOST else self._take_next(event)
 
     def _take_next(self, event: PodiumEvent) -> Verdict:
         request = _request_of(event)

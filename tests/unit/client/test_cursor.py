@@ -32,6 +32,13 @@ def test_without_a_position_reading_begins_after_what_was() -> None:
     assert cursor.take(_event(11)) is Verdict.DELIVER
 
 
+def test_a_number_whose_content_is_lost_counts_and_is_not_delivered() -> None:
+    cursor = Cursor(4)
+    assert [cursor.take(_event(5, "event.lost")), cursor.take(_event(6, "event.lost"))] == [Verdict.SKIP] * 2
+    assert cursor.seq == 6
+    assert cursor.take(_event(7)) is Verdict.DELIVER
+
+
 def test_frames_without_a_number_pass() -> None:
     assert Cursor(7).take(_event(0, "pong")) is Verdict.DELIVER
 

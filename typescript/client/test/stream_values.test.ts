@@ -30,6 +30,13 @@ describe("cursor", () => {
     expect(cursor.take(event(11))).toBe("deliver");
   });
 
+  test("a number whose content is lost counts and is not delivered", () => {
+    const cursor = new Cursor(4);
+    const taken = [event(5, "event.lost"), event(6, "event.lost"), event(7)].map((each) => cursor.take(each));
+    expect(taken).toEqual(["skip", "skip", "deliver"]);
+    expect(cursor.seq).toBe(7);
+  });
+
   test("frames without a number pass", () => {
     expect(new Cursor(7).take(event(0, "pong"))).toBe("deliver");
   });

@@ -1,6 +1,9 @@
 import { kindOf, type PodiumEvent } from "./event.ts";
 
-/** What to do with an event: hand it on, leave it out (it came before), or resume because something before it is missing. */
+/**
+ * What to do with an event: hand it on, leave it out (it came before, or its content was lost with a host: `event.lost`), or
+ * resume because something before it is missing.
+ */
 export type Verdict = "deliver" | "skip" | "gap";
 
 /**
@@ -35,6 +38,7 @@ export class Cursor {
     if (event.seq !== next && isAsking(event)) return this.#firstTime(event);
     if (event.seq !== next) return event.seq < next ? "skip" : "gap";
     this.#seq = event.seq;
+    if (event.messageType === "event.lost") return "skip";
     if (isAsking(event)) return this.#firstTime(event);
     if (kindOf(event) === "tool.approval_resolved") this.#asked.delete(requestOf(event));
     return "deliver";
