@@ -12,8 +12,8 @@ WORKER = """
 import asyncio
 import uuid
 from pathlib import Path
-import os
 import time
+import uuid
 from podium.agent import BaseAgent, DeltaState
 
 
@@ -29,11 +29,12 @@ class Agent(BaseAgent):
             for number in range(int(text.split()[1]) * 10):
                 await reply.stream_token(f"{number} ")
                 await asyncio.sleep(0.1)
-        if text.startswith("beat "):  # a line with the time, the process and its coordinator, ten times a second
+        if text.startswith("beat "):  # a line with the time and who is there, twenty times a second
             _, seconds, path = text.split()
+            me = uuid.uuid4().hex
             for _ in range(int(seconds) * 20):
                 with open(path, "a") as file:
-                    file.write(f"{time.monotonic()} {os.getpid()}\\n")
+                    file.write(f"{time.monotonic()} {me}\\n")
                 await asyncio.sleep(0.05)
         ctx.state.count += 1
         ctx.state.words.append(text)

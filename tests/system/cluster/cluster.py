@@ -6,14 +6,20 @@ from pathlib import Path
 from tests.contract.s3_server import S3Server
 from tests.contract.servers import Server
 from tests.system.api import Caller
+from tests.system.cluster.cut import Cut
 from tests.system.daemons import Daemons
 from tests.waiting import wait_until
 
 
 class Cluster:
-    """`hosts` coordinators and as many gateways as are asked for. Each of both has its own data directory, as on hosts of their own."""
+    """`hosts` coordinators and as many gateways as are asked for. Each of both has its own data directory, as on hosts of their own.
 
-    def __init__(self, directory: Path, hosts: int = 2, gateways: int = 1, **environment: str) -> None:
+    `apart`: what the first host says to discovery goes through `cut`.
+    """
+
+    def __init__(
+        self, directory: Path, hosts: int = 2, gateways: int = 1, *, apart: bool = False, **environment: str
+    ) -> None:
         self.directory = directory
         self.valkey = Server(directory / "valkey")
         self.s3 = S3Server(directory / "s3")
@@ -30,6 +36,9 @@ class Cluster:
             Daemons(directory / f"host-{number}", {**shared, "COORDINATOR_ID": f"coord-{number}"})
             for number in range(hosts)
         ]
+        self.cut = Cut(self.valkey.port)
+        if apart:
+            self.hosts[0].environment["VALKEY_URL"] = f"valkey://127.0.0.1:{self.cut.port}/0"
         self.gateways = [Daemons(directory / f"gateway-{number}", dict(shared)) for number in range(gateways)]
 
     @property
@@ -52,6 +61,7 @@ class Cluster:
         """Ends everything."""
         for daemons in (*self.gateways, *self.hosts):
             daemons.close()
+        self.cut.close()
         self.s3.stop()
         self.valkey.kill()
 
@@ -69,9 +79,9 @@ class Cluster:
         return self.hosts[int(coordinator_id.removeprefix("coord-"))]
 
 
-def running(directory: Path, hosts: int = 2, gateways: int = 1, **environment: str) -> Cluster:
+def running(directory: Path, hosts: int = 2, gateways: int = 1, *, apart: bool = False, **environment: str) -> Cluster:
     """A started cluster; the caller closes it."""
-    cluster = Cluster(directory, hosts, gateways, **environment)
+    cluster = Cluster(directory, hosts, gateways, apart=apart, **environment)
     try:
         asyncio.run(cluster.start())
     except BaseException:
