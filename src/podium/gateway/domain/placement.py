@@ -12,6 +12,10 @@ PLACEMENT_TRIES: Final = 3
 RETRY_SECONDS: Final = 2.0
 """`Retry-After` when no coordinator has room: about how often they tell their load."""
 
+NEAR: Final = 0.02
+"""Two coordinators whose loads differ by no more than this are equally loaded: what is known of them is up to two seconds old, and of
+a processor's load this much is noise. In `benchmarks/placement.py` half or twice as much makes no difference."""
+
 Pick = Callable[[int], int]
 """A random number below the given one."""
 
@@ -31,11 +35,28 @@ def fullness(coordinator: CoordinatorRecord) -> float:
     return max(agents, memory, load.cpu)
 
 
+def candidates(coordinators: Sequence[CoordinatorRecord], tried: Collection[str] = ()) -> list[CoordinatorRecord]:
+    """Those that have room, are not being drained and were not tried."""
+    return [each for each in coordinators if has_room(each) and each.coordinator_id not in tried]
+
+
+def of_two(among: Sequence[CoordinatorRecord], pick: Pick) -> CoordinatorRecord:
+    """The less loaded of two random ones, any of them when they are equally loaded (`NEAR`). `among` is not empty."""
+    count = len(among)
+    place = pick(count)
+    first = among[place]
+    if count == 1:
+        return first
+    second = among[(place + 1 + pick(count - 1)) % count]
+    return second if fullness(second) < fullness(first) - NEAR else first
+
+
 def choose(
     coordinators: Sequence[CoordinatorRecord], pick: Pick, *, home: str | None = None, tried: Collection[str] = ()
 ) -> CoordinatorRecord:
-    """The coordinator to try next: the less loaded of two random ones, which spreads a burst better than the least
-    loaded of all would while every gateway sees the same slightly old numbers.
+    """The coordinator to try next: the less loaded of two random ones. Of two it is the least loaded one; of many it is one of the
+    less loaded, since gateways that see the same slightly old numbers would all send their agents to the least loaded of all,
+    which fills it far beyond the others before it can say so (measured in `benchmarks/placement.py`).
 
     `home` is the coordinator that has the agent's data; only it will do.
 
@@ -44,14 +65,12 @@ def choose(
     """
     if home is not None:
         return _home(coordinators, home, tried)
-    candidates = [c for c in coordinators if has_room(c) and c.coordinator_id not in tried]
-    if not candidates:
+    left = candidates(coordinators, tried)
+    if not left:
         raise PodiumError(
             ErrorCode.NO_COORDINATOR_AVAILABLE, "no coordinator takes new agents now", retry_after=RETRY_SECONDS
         )
-    first = candidates[pick(len(candidates))]
-    others = [c for c in candidates if c is not first]
-    return min(first, others[pick(len(others))], key=fullness) if others else first
+    return of_two(left, pick)
 
 
 def _home(coordinators: Sequence[CoordinatorRecord], home: str, tried: Collection[str]) -> CoordinatorRecord:
