@@ -1,0 +1,43 @@
+"""What an event changes besides being written down: the conversation, what waits for an answer, the running turn."""
+
+from diminuendo.domain.events import (
+    ApprovalResolved,
+    ClientEvent,
+    PermissionRequested,
+    QuestionRequested,
+    TurnComplete,
+    TurnError,
+    TurnStarted,
+    type_of,
+)
+from diminuendo.storage.writer import Command
+
+SAY = "INSERT INTO history (role, text, turn_id, ts, stop_reason) VALUES (?, ?, ?, ?, ?)"
+"""One more message of the conversation."""
+
+
+def commands(event: ClientEvent, frame: bytes) -> list[Command]:
+    """The statements that keep a numbered event, whose JSON is `frame`. The first writes the event itself."""
+    written = Command(
+        "INSERT INTO event VALUES (?, ?, ?, ?, ?)", (event.seq, type_of(event), event.turn_id, event.ts, frame)
+    )
+    return [written, *_consequences(event)]
+
+
+def _consequences(event: ClientEvent) -> list[Command]:
+    match event:
+        case TurnStarted():
+            return [Command("UPDATE cursor SET turn_id = ?", (event.turn_id,))]
+        case TurnComplete():
+            said = Command(SAY, ("assistant", event.final_text, event.turn_id, event.ts, event.stop_reason))
+            return [said, *_TURN_OVER]
+        case TurnError():
+            return _TURN_OVER
+        case QuestionRequested() | PermissionRequested():
+            return [Command("INSERT OR REPLACE INTO request VALUES (?, ?)", (event.request_id, event.seq))]
+        case ApprovalResolved():
+            return [Command("DELETE FROM request WHERE request_id = ?", (event.request_id,))]
+    return []
+
+
+_TURN_OVER = [Command("DELETE FROM request"), Command("UPDATE cursor SET turn_id = NULL")]
