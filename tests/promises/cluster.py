@@ -15,6 +15,12 @@ PROMISES: dict[str, dict[str, str]] = {
         "NOTICES-HEARD": "A notice reaches subscribers of every process within a second.",
         "DISCOVERY-WHOLE-OR-NOTHING": "A process killed in a write leaves all of it or nothing, and blocks nobody.",
     },
+    "durability": {
+        "SEQ-OVER-LOST-HOST": "When a host is lost, no client misses a number, sees one twice, or has to connect again.",
+        "SYNC-LOSES-NOTHING": "With durability sync nothing that was acknowledged or shown is lost with a host, files included.",
+        "SYNC-WAITS": "With durability sync everything waits while the replica is away, and goes on when it is back.",
+        "SYNC-NEEDS-REPLICAS": "Durability sync is refused where nothing is replicated.",
+    },
     "objects": {
         "OBJECT-CREATE-ONCE": "Of many who create an object under one key exactly one wins.",
         "OBJECT-WHOLE-OR-NOTHING": "An object appears whole, with its metadata, or not at all.",

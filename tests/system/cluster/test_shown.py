@@ -34,7 +34,7 @@ TOKENS = 30_000
 ROUNDS = 2
 
 
-@pytest.mark.noisy("tail_lost|stale_data")
+@pytest.mark.proves("SEQ-OVER-LOST-HOST")
 async def test_clients_miss_no_number_and_see_none_twice_when_the_host_dies_while_the_agent_talks(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:
@@ -78,3 +78,9 @@ async def _lose_the_host(cluster: Cluster, calls: Caller, base: str, followers: 
     lost = sum(event["messageType"] == "event.lost" for event in talking.events[before:new])
     print(f"{talking.times[new] - killed:.1f} s to the turn's new attempt; {lost} numbers are lost to this client")
     home.start("coordinator")
+    await wait_until(lambda: _is_back(calls, home.environment["COORDINATOR_ID"]), 30, "the host to be back")
+
+
+async def _is_back(calls: Caller, coordinator_id: str) -> bool:
+    listed = (await calls.admin("GET", "/api/v1/coordinators")).body["items"]
+    return coordinator_id in {each["coordinator_id"] for each in listed if each["state"] == "active"}

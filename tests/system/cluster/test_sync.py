@@ -50,8 +50,9 @@ class _Kept:
         return {event["turnId"] for event in self.events if event["messageType"] == "checkpoint"}
 
 
+@pytest.mark.proves("SYNC-LOSES-NOTHING")
 @pytest.mark.leaves("processes", "descriptors")  # the host that was lost is started again for the tests that follow
-@pytest.mark.parametrize("moment", ["ack", "end", "random-1", "random-2"])
+@pytest.mark.parametrize("moment", ["ack", "end", "random-1", "random-2", "random-3"])
 async def test_nothing_acknowledged_or_shown_is_lost_with_the_host(
     cluster: Cluster, calls: Caller, tmp_path: Path, moment: str
 ) -> None:
@@ -136,6 +137,7 @@ async def test_rest_answers_when_what_it_tells_is_replicated_and_what_that_costs
     assert synced < 1000
 
 
+@pytest.mark.proves("SYNC-WAITS")
 async def test_while_the_replica_is_away_everything_waits_and_then_goes_on(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:

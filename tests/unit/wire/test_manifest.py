@@ -10,12 +10,14 @@ AGENT = b'[agent]\ntype = "coding-agent"\nversion = "1.0.0"\nruntime = "python"\
 def test_the_whole_manifest_is_read() -> None:
     manifest = parse_manifest(
         AGENT
-        + b'description = "d"\n[config]\nmodel = "m"\n[limits]\nmemory = "64MiB"\ncpu = 0.5\nturn_timeout = "10s"\nidle_timeout = "0"\n'
+        + b'description = "d"\n[config]\nmodel = "m"\n[limits]\nmemory = "64MiB"\ncpu = 0.5\nturn_timeout = "10s"\nidle_timeout = "0"\ndurability = "sync"\n'
         + b'[process]\npreload = false\nrestart = { attempts = 1, window = "5s", backoff = "10ms" }\n'
         + b'[workspace]\nexclude = ["*.pyc"]\ntemplate = "workspace/"\n'
     )
     assert manifest.config == {"model": "m"}
-    assert manifest.limits == Limits(memory=64 * 2**20, cpu=0.5, turn_timeout_ms=10_000, idle_timeout_ms=0)
+    assert manifest.limits == Limits(
+        memory=64 * 2**20, cpu=0.5, turn_timeout_ms=10_000, idle_timeout_ms=0, durability="sync"
+    )
     assert (manifest.restart.attempts, manifest.restart.window_ms, manifest.restart.backoff_ms) == (1, 5_000, 10)
     assert (manifest.preload, manifest.exclude, manifest.template) == (False, ["*.pyc"], "workspace/")
 
@@ -43,7 +45,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: bytes, near:
         AGENT.replace(b"python", b"ruby"), AGENT.replace(b"agent:CodingAgent", b"agent.py"),
         AGENT.replace(b"agent:CodingAgent", b"os:system()"), AGENT + b"[limits]\nmemory = '5 bananas'",
         AGENT + b"[limits]\nmemory = '1KiB'", AGENT + b"[limits]\ncpu = 0", AGENT + b"[limits]\nturn_timeout = '0'",
-        AGENT + b"[limits]\nprocesses = 'many'", AGENT + b"[workspace]\ntemplate = '../x'",
+        AGENT + b"[limits]\nprocesses = 'many'", AGENT + b"[limits]\ndurability = 'always'", AGENT + b"[workspace]\ntemplate = '../x'",
         AGENT + b"[workspace]\ntemplate = '/etc'", AGENT + b"[process]\nrestart = { attempts = -1 }", AGENT + b"x" * 300_000,
     ],
 )  # fmt: skip

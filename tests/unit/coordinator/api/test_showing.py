@@ -222,6 +222,7 @@ async def test_what_a_crash_left_is_replicated_before_anybody_sees_it(house: Hou
     assert "checkpoint" in [event.message_type for event in received]
 
 
+@pytest.mark.proves("SYNC-NEEDS-REPLICAS")
 async def test_sync_is_refused_where_nothing_is_replicated(house: House) -> None:
     with pytest.raises(PodiumError) as refused:
         await house.create(limits=SYNC)
