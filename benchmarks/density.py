@@ -6,6 +6,7 @@
 import argparse
 import asyncio
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.agents import ECHO_PYTHON, ECHO_TYPESCRIPT, runnable
@@ -58,7 +59,7 @@ async def _python(agents: int) -> list[Row]:
     async with podium_up() as server:
         deployment = await server.deploy(ECHO_PYTHON)
         coordinator = server.processes()["coordinator"]
-        each, each_self, _ = await _memory(server, deployment, PSS_AGENTS)
+        found = await _memory(server, deployment, PSS_AGENTS)
         took, errors = await _start(server, deployment, max(0, agents - PSS_AGENTS - 1))
         await asyncio.sleep(2.0)
         before, started = cpu_seconds(coordinator), time.perf_counter()
@@ -66,8 +67,9 @@ async def _python(agents: int) -> list[Row]:
         share = (cpu_seconds(coordinator) - before) / (time.perf_counter() - started)
     rate = max(1, agents - PSS_AGENTS - 1) / took
     return [
-        Row(f"Python: PSS per idle agent, {PSS_AGENTS} agents", f"{each / 2**20:.2f} MiB", "< 3 MiB"),
-        Row("coordinator's own memory per agent", f"{each_self / 2**20:.2f} MiB"),
+        Row(f"Python: PSS per idle agent, {PSS_AGENTS} agents", _mib(found.agent), "< 3 MiB"),
+        Row("PSS of what serves the workspace of each", _mib(found.workspace)),
+        Row("coordinator's own memory per agent", _mib(found.coordinator)),
         Row(f"starts up to {agents} agents, {AT_ONCE} at once", f"{rate:.0f}/s", note=f"{len(errors)} errors"),
         Row(f"coordinator at rest with {agents} agents", f"{share * 100:.2f} % of a core", "< 2 %"),
     ]
@@ -78,23 +80,51 @@ async def _typescript() -> list[Row]:
         return [Row("TypeScript: PSS per idle agent", "skipped", note="there is no Bun")]
     async with podium_up() as server:
         deployment = await server.deploy(ECHO_TYPESCRIPT)
-        each, _, took = await _memory(server, deployment, PSS_AGENTS_TYPESCRIPT)
+        found = await _memory(server, deployment, PSS_AGENTS_TYPESCRIPT)
     return [
-        Row(f"TypeScript: PSS per idle agent, {PSS_AGENTS_TYPESCRIPT} agents", f"{each / 2**20:.2f} MiB"),
-        Row(f"TypeScript: starts, {AT_ONCE} at once", f"{PSS_AGENTS_TYPESCRIPT / took:.0f}/s"),
+        Row(f"TypeScript: PSS per idle agent, {PSS_AGENTS_TYPESCRIPT} agents", _mib(found.agent)),
+        Row(f"TypeScript: starts, {AT_ONCE} at once", f"{PSS_AGENTS_TYPESCRIPT / found.took:.0f}/s"),
     ]
 
 
-async def _memory(server: Server, deployment: str, count: int) -> tuple[float, float, float]:
-    """Bytes each of `count` more agents takes, what the coordinator itself takes for it, and seconds until all were ready."""
+def _mib(size: float) -> str:
+    return f"{size / 2**20:.2f} MiB"
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Bytes (PSS) for each agent: its process, what serves its workspace's mount, the coordinator. `took`: seconds to start them."""
+
+    agent: float
+    workspace: float
+    coordinator: float
+    took: float
+
+
+async def _memory(server: Server, deployment: str, count: int) -> _Memory:
+    """What `count` more agents take."""
     coordinator = server.processes()["coordinator"]
     await server.create(deployment)
-    base, base_self = _pss(descendants(coordinator)), _pss([coordinator])
+    before = _by_part(coordinator)
     took, errors = await _start(server, deployment, count)
     assert not errors, f"{len(errors)} of {count} agents did not start: {errors[0]}"
     await asyncio.sleep(SETTLE_SECONDS)
-    each = (_pss(descendants(coordinator)) - base) / count
-    return each, (_pss([coordinator]) - base_self) / count, took
+    agent, workspace, own = ((now - then) / count for now, then in zip(_by_part(coordinator), before, strict=True))
+    return _Memory(agent, workspace, own, took)
+
+
+def _by_part(coordinator: int) -> tuple[int, int, int]:
+    """PSS of agents (with their templates), of Chronicle's processes, of the coordinator itself."""
+    below = descendants(coordinator)
+    chronicle = [pid for pid in below if _is_chronicle(pid)]
+    return _pss([pid for pid in below if pid not in chronicle]), _pss(chronicle), _pss([coordinator])
+
+
+def _is_chronicle(pid: int) -> bool:
+    try:
+        return b"chronicle" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

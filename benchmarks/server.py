@@ -120,9 +120,8 @@ def _children(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time a process (all its threads) has used so far, without its children, to the nanosecond (schedstat)."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+    """CPU time a process (all its threads, also those that ended) has used so far, without its children, to the nanosecond."""
+    return time.clock_gettime(~pid << 3 | 2)  # the clock of a process, as clock_getcpuclockid(3) makes it
 
 
 @asynccontextmanager
