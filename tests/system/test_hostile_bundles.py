@@ -17,9 +17,9 @@ MANIFEST = '[agent]\ntype = "{type}"\nversion = "1.0.0"\nruntime = "python"\nent
 Member = tuple[str, bytes] | tarfile.TarInfo
 
 
-def _tar(agent_type: str, *members: Member, manifest: str = MANIFEST) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+def packed(agent_type: str, *members: Member, manifest: str = MANIFEST) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
         for member in (("podium.toml", manifest.format(type=agent_type).encode()), ("agent.py", b""), *members):
             if isinstance(member, tarfile.TarInfo):
                 archive.addfile(member)
@@ -27,10 +27,10 @@ def _tar(agent_type: str, *members: Member, manifest: str = MANIFEST) -> bytes:
             info = tarfile.TarInfo(member[0])
             info.size = len(member[1])
             archive.addfile(info, io.BytesIO(member[1]))
-    return packed.getvalue()
+    return made.getvalue()
 
 
-def _special(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
+def special(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type = kind
     info.linkname = link
@@ -41,33 +41,33 @@ HOSTILE: dict[str, Callable[[str], bytes]] = {
     "no gzip": lambda _: b"this is no archive at all",
     "empty": lambda _: b"",
     "gzip, no tar": lambda _: gzip.compress(b"hello" * 1000),
-    "cut off": lambda t: _tar(t, ("big.bin", bytes(range(256)) * 400))[:-200],
-    "absolute path": lambda t: _tar(t, ("/etc/evil", b"x")),
-    "parent path": lambda t: _tar(t, ("../evil", b"x")),
-    "hidden parent path": lambda t: _tar(t, ("a/b/../../../evil", b"x")),
-    "character device": lambda t: _tar(t, _special("dev", tarfile.CHRTYPE)),
-    "block device": lambda t: _tar(t, _special("dev", tarfile.BLKTYPE)),
-    "fifo": lambda t: _tar(t, _special("pipe", tarfile.FIFOTYPE)),
-    "symlink out": lambda t: _tar(t, _special("out", tarfile.SYMTYPE, "../../etc/passwd")),
-    "absolute symlink": lambda t: _tar(t, _special("out", tarfile.SYMTYPE, "/etc/passwd")),
-    "hard link out": lambda t: _tar(t, _special("out", tarfile.LNKTYPE, "../../etc/passwd")),
-    "write through a symlink": lambda t: _tar(t, _special("d", tarfile.SYMTYPE, ".."), ("d/evil", b"x")),
-    "too many members": lambda t: _tar(t, *((f"f{n}", b"") for n in range(100_001))),
+    "cut off": lambda t: packed(t, ("big.bin", bytes(range(256)) * 400))[:-200],
+    "absolute path": lambda t: packed(t, ("/etc/evil", b"x")),
+    "parent path": lambda t: packed(t, ("../evil", b"x")),
+    "hidden parent path": lambda t: packed(t, ("a/b/../../../evil", b"x")),
+    "character device": lambda t: packed(t, special("dev", tarfile.CHRTYPE)),
+    "block device": lambda t: packed(t, special("dev", tarfile.BLKTYPE)),
+    "fifo": lambda t: packed(t, special("pipe", tarfile.FIFOTYPE)),
+    "symlink out": lambda t: packed(t, special("out", tarfile.SYMTYPE, "../../etc/passwd")),
+    "absolute symlink": lambda t: packed(t, special("out", tarfile.SYMTYPE, "/etc/passwd")),
+    "hard link out": lambda t: packed(t, special("out", tarfile.LNKTYPE, "../../etc/passwd")),
+    "write through a symlink": lambda t: packed(t, special("d", tarfile.SYMTYPE, ".."), ("d/evil", b"x")),
+    "too many members": lambda t: packed(t, *((f"f{n}", b"") for n in range(100_001))),
     "no manifest": lambda _: _bare(("agent.py", b"")),
-    "broken manifest": lambda t: _tar(t, manifest="[agent"),
-    "unknown key": lambda t: _tar(t, manifest=MANIFEST + "\n[limit]\nmemory = '1GiB'"),
-    "other type than the form": lambda _: _tar("another-type"),
+    "broken manifest": lambda t: packed(t, manifest="[agent"),
+    "unknown key": lambda t: packed(t, manifest=MANIFEST + "\n[limit]\nmemory = '1GiB'"),
+    "other type than the form": lambda _: packed("another-type"),
 }
 
 
 def _bare(*members: tuple[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
         for name, data in members:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
-    return packed.getvalue()
+    return made.getvalue()
 
 
 @pytest.mark.proves("BUNDLE-REFUSED-WHOLE")
@@ -86,19 +86,19 @@ async def test_a_hostile_bundle_is_refused_whole(caller: Caller, agent_type: str
 async def test_a_gzip_bomb_is_stopped_early(caller: Caller, agent_type: str) -> None:
     zeros = tarfile.TarInfo("zeros")
     zeros.size = 3 * 2**30
-    packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as out:
+    made = io.BytesIO()
+    with gzip.GzipFile(fileobj=made, mode="wb", compresslevel=1) as out:
         out.write(_uncompressed(agent_type))
         out.write(zeros.tobuf())
         block = bytes(2**24)
         for _ in range(160):
             out.write(block)
-    answer = await caller.upload(packed.getvalue(), agent_type)
+    answer = await caller.upload(made.getvalue(), agent_type)
     assert (answer.status, answer.code) == (400, "invalid_bundle")
 
 
 def _uncompressed(agent_type: str) -> bytes:
-    whole = gzip.decompress(_tar(agent_type))
+    whole = gzip.decompress(packed(agent_type))
     return whole[: whole.rindex(b"agent.py") - whole.rindex(b"agent.py") % 512 + 512]
 
 

@@ -1,11 +1,7 @@
 """What an agent finds when its coordinator runs as root at level `process`: of the platform and of other tenants, nothing."""
 
-import asyncio
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +12,6 @@ from tests.system.api import Caller
 from tests.system.daemons import Daemons
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="agents get user ids of their own only from root")
-
-
-@pytest.fixture(scope="module")
-def daemons() -> Iterator[Daemons]:
-    """A platform whose data directory may be passed through, as `podium up` makes it (0711), everything before it too."""
-    directory = Path(tempfile.mkdtemp(prefix="podium-open-", dir="/tmp"))
-    directory.chmod(0o755)
-    running = Daemons(directory, {"PODIUM_ISOLATION": "process"})
-    running.data.mkdir(mode=0o711)
-    running.data.chmod(0o711)
-    try:
-        asyncio.run(running.start_all())
-        yield running
-    finally:
-        running.close()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _ask(caller: Caller, instance_id: str, order: dict[str, Any]) -> dict[str, Any]:

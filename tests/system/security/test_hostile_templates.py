@@ -104,6 +104,6 @@ async def test_a_child_that_talks_nonsense_is_a_failed_start(said: bytes, tmp_pa
             await template.warm()
             setup = Setup({}, str(tmp_path), None, False, {}, None, str(tmp_path), "agent:Agent")
             with pytest.raises(ProcessStartError):
-                await Birth(template, tmp_path, None, None).bring_up(setup, mapped=False)
+                await Birth(template, tmp_path, None, None, lambda _stream, _data: None).bring_up(setup, mapped=False)
     finally:
         await template.close(0.5)  # it does not end by itself

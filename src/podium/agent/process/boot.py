@@ -2,7 +2,7 @@
 
     boot.py serve FD NAME       the launcher and template of a deployment; FD is the control socket
     boot.py run DIRECTORY ENTRY one agent in a fresh interpreter, already closed in
-    boot.py under UID VISIBLE COMMAND…   a program under another user id, see `dropping`
+    boot.py under UID VISIBLE COMMAND…   an installer, with few rights, see `dropping`
     boot.py probe               what this host allows, as JSON
 
 The SDK is put at the end of the search path: what a deployment installed for itself comes first.

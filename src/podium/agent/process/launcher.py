@@ -44,7 +44,7 @@ def launch(control_descriptor: int) -> int:
         os.kill(template, signal.SIGKILL)
         os.waitpid(template, 0)
     elif not order.namespaces:
-        _sweep()
+        sweep()
     return code or 0
 
 
@@ -121,7 +121,7 @@ def _reap(template: int) -> int | None:
             code = os.waitstatus_to_exitcode(status) & 0xFF
 
 
-def _sweep() -> None:
+def sweep() -> None:
     """Kills and reaps children until there are none; orphans of theirs become ours."""
     for _ in range(SWEEP_PASSES_MAX):
         for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():

@@ -71,7 +71,8 @@ async def make_environment(bundle: Path, making: Path, seconds: float, mark: Map
     cache = making.parent.parent / ".cache"
     cache.mkdir(mode=0o700, exist_ok=True)
     before = under_builder([making, cache, Path(uv_path()).resolve().parent])
-    if before:
+    as_root = os.geteuid() == 0
+    if as_root:
         for directory in (environment, scratch, cache):
             os.chown(directory, BUILDER_UID, BUILDER_UID)
     variables = {**passed(("UV_", "PIP_")), **mark, "UV_PROJECT_ENVIRONMENT": str(environment)}
@@ -81,7 +82,7 @@ async def make_environment(bundle: Path, making: Path, seconds: float, mark: Map
         await run_all([[*before, *command] for command in todo], bundle, variables, seconds)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    if before:
+    if as_root:
         await asyncio.to_thread(take_back, environment)
     return True
 

@@ -113,9 +113,10 @@ async def install_packages(bundle: Path, making: Path, bun: Path, seconds: float
     cache = scratch / "cache" if wanted.scripts else making.parent.parent / _CACHE
     cache.mkdir(mode=0o700, exist_ok=True)
     before = under_builder([making, cache, bun.resolve().parent])
+    as_root = os.geteuid() == 0
     for name, text in texts.items():
         (bundle / name).write_text(text)
-    if before:
+    if as_root:
         await asyncio.to_thread(give_to_builder, bundle)
         for directory in (scratch, cache):
             os.chown(directory, BUILDER_UID, BUILDER_UID)
@@ -127,7 +128,7 @@ async def install_packages(bundle: Path, making: Path, bun: Path, seconds: float
         await run_all([[*before, *command(bun.resolve(), wanted)]], bundle, variables, seconds)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    if before:
+    if as_root:
         await asyncio.to_thread(take_back, bundle)
     for name, content in originals.items():
         (bundle / name).unlink(missing_ok=True)

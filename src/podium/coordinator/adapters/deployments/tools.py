@@ -43,13 +43,12 @@ def passed(prefixes: tuple[str, ...]) -> dict[str, str]:
 
 
 def under_builder(visible: Iterable[Path]) -> list[str]:
-    """What to put before a command so that, as root, it runs under the builder's user id and reaches the directories
-    `visible`; nothing for others."""
-    if os.geteuid() != 0:
-        return []
+    """What to put before a command so that everything it starts ends with it. As root it also runs under the builder's user id,
+    and reaches the directories `visible`."""
     roots = {Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve(), *(path.resolve() for path in visible)}
     shown = json.dumps(sorted(map(str, roots)))
-    return [sys.executable, "-I", "-B", boot.__file__, "under", str(BUILDER_UID), shown]
+    uid = str(BUILDER_UID) if os.geteuid() == 0 else ""
+    return [sys.executable, "-I", "-B", boot.__file__, "under", uid, shown]
 
 
 async def run_all(
