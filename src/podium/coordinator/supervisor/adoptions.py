@@ -6,6 +6,7 @@ this host itself has of the agent counts only when nothing newer is in the repli
 
 import asyncio
 import logging
+import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from podium.coordinator.adapters.store.lost import cap_iterations
 from podium.coordinator.domain.admission import admit
 from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.lost_tails import LostTails
+from podium.coordinator.supervisor.moved import MOVED
 from podium.coordinator.supervisor.recovery import Recovery
 from podium.coordinator.supervisor.replication import HISTORY, Descriptor
 from podium.wire.errors import ErrorCode, PodiumError
@@ -179,6 +181,8 @@ class Adoptions:
         """
         replicas = self._supervisor.parts.replicas
         newest = await replicas.newest(agent_id) if replicas is not None else None
+        if newest is None and replicas is not None and self._went_away(agent_id):
+            await self._set_aside(agent_id)  # whoever had it last has erased it
         if newest is None or newest.generation.epoch < self.local_epoch(agent_id):
             return None
         descriptor = msgspec.json.decode(newest.manifest.descriptor, type=Descriptor)
@@ -211,9 +215,7 @@ class Adoptions:
     async def _restore(self, agent_id: str, replica: Replica, descriptor: Descriptor) -> None:
         supervisor = self._supervisor
         assert supervisor.parts.replicas is not None
-        await supervisor.parts.workspaces.detach(agent_id)
-        self._forget(agent_id)
-        await asyncio.to_thread(self._put_aside, agent_id)
+        await self._set_aside(agent_id)
         beside = supervisor.parts.directory / f"{ADOPTING_PREFIX}{agent_id}"
         await asyncio.to_thread(remove_tree, beside, ignore_errors=True)
         places = {kind.name: (beside / kind.path).parent for kind in KINDS} | {HISTORY: beside / PAST / "history"}
@@ -232,6 +234,16 @@ class Adoptions:
             raise
         await asyncio.to_thread(remove_tree, target / PAST, ignore_errors=True)
 
+    async def _set_aside(self, agent_id: str) -> None:
+        await self._supervisor.parts.workspaces.detach(agent_id)
+        self._forget(agent_id)
+        await asyncio.to_thread(self._put_aside, agent_id)
+
+    def _went_away(self, agent_id: str) -> bool:
+        """Whether another host had the agent after this one."""
+        entries = self._supervisor.parts.catalog.instances(agent_id)
+        return bool(entries) and entries[-1].reason == MOVED
+
     def _put_aside(self, agent_id: str) -> None:
         """Data of this host that another one has newer ones of: kept once, for a person to look into."""
         directory = self._supervisor.parts.directory
@@ -241,6 +253,7 @@ class Adoptions:
         _log.warning("stale_data_put_aside", extra={"agent_id": agent_id, "directory": str(aside)})
         remove_tree(aside, ignore_errors=True)
         here.rename(aside)
+        os.utime(aside)  # from now on it is old
 
     def _forget(self, agent_id: str) -> None:
         """First the catalog, then the directory: an agent in the catalog without its data would be taken for a new one."""
@@ -251,8 +264,13 @@ class Adoptions:
             catalog.remove_agent(agent_id)
 
     def clean_up(self, now_ms: int) -> None:
-        """What a crash in the middle of an adoption left, and stale data that nobody wanted for long. Blocks; at start."""
+        """Removes what a crash in the middle of an adoption left, and stale data that nobody wanted for long; puts data of agents
+        that went on elsewhere aside. Blocks; at start, when nothing is mounted."""
         directory, catalog = self._supervisor.parts.directory, self._supervisor.parts.catalog
+        for agent in catalog.agents():
+            if self._went_away(agent.agent_id):
+                self._forget(agent.agent_id)
+                self._put_aside(agent.agent_id)
         for place in directory.iterdir() if directory.is_dir() else ():
             is_half = place.name.startswith(ADOPTING_PREFIX)
             is_old = place.name.startswith(STALE_PREFIX) and place.stat().st_mtime < now_ms / 1000 - STALE_SECONDS
