@@ -1,16 +1,13 @@
 """The checks of `typescript/` find what they are for when it is planted."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from podium.base.bun import find_bun
-from tests.bun import needs_bun
+from tests.bun import needs_bun, run_bun
 
 WORKSPACE = Path(__file__).parents[2] / "typescript"
 LINTER = WORKSPACE / "node_modules" / ".bin" / "oxlint"
-SECONDS = 60.0
 
 pytestmark = [
     needs_bun,
@@ -38,22 +35,6 @@ async def test_what_the_compiler_lets_pass_is_found(tmp_path: Path, text: str, r
     (source / "planted.ts").write_text(
         f"export async function later(): Promise<void> {{}}\nexport async function planted(): Promise<void> {{ {text}\n }}\n"
     )
-    code, said = await _lint(tmp_path)
+    code, said = await run_bun("--bun", LINTER, "--format", "unix", "agent", cwd=tmp_path)
     assert (code, said.count("[Error/")) == (1, 1), said
     assert rule in said
-
-
-async def _lint(folder: Path) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(str(find_bun()), "--bun", str(LINTER), "--format", "unix", "agent"),
-        cwd=folder,
-        stdout=-1,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await asyncio.wait_for(process.communicate(), SECONDS)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode, said.decode()
