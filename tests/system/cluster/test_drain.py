@@ -28,7 +28,7 @@ async def test_a_drained_host_gives_all_its_agents_away_with_everything(
         await say(calls, instance_id, "one")
 
     async def is_asleep() -> bool:
-        return (await where(calls, asleep["instance_id"]))["status"] == "asleep"
+        return bool((await where(calls, asleep["instance_id"]))["status"] == "asleep")
 
     await wait_until(is_asleep, 20, "the agent to sleep")
     result = asyncio.create_task(say(calls, ending, "slow 2"))
@@ -38,7 +38,7 @@ async def test_a_drained_host_gives_all_its_agents_away_with_everything(
     assert (await calls.admin("POST", f"/api/v1/coordinators/{home}/drain")).status == 202
 
     async def is_nobodys() -> bool:
-        return (await where(calls, asleep["instance_id"]))["coordinator_id"] == ""
+        return bool((await where(calls, asleep["instance_id"]))["coordinator_id"] == "")
 
     await wait_until(is_nobodys, 30, "the sleeping agent to be given away")
     refused = await calls("POST", "/api/v1/instances", json={"deployment_id": deployment})
@@ -50,7 +50,7 @@ async def test_a_drained_host_gives_all_its_agents_away_with_everything(
     for instance_id, words in everything.items():
 
         async def has_all(instance_id: str = instance_id, words: list[str] = words) -> bool:
-            return (await state(calls, instance_id))["words"] == words
+            return bool((await state(calls, instance_id))["words"] == words)
 
         await wait_until(has_all, 40, f"{words}")
         await say(calls, instance_id, "last")

@@ -90,7 +90,7 @@ async def test_a_host_that_was_frozen_writes_nothing_more_of_an_agent_that_went_
     assert _sizes(journal) == before, "it has written into its journal"
 
     async def is_done() -> bool:
-        return (await state(asks, instance_id))["words"] == ["one", "slow 12"]
+        return bool((await state(asks, instance_id))["words"] == ["one", "slow 12"])
 
     await wait_until(is_done, 40, "the turn to be done, once")
     await apart.alive(asks, 2)
@@ -131,7 +131,7 @@ async def test_no_agent_is_lost_when_discovery_loses_everything(apart: Cluster, 
         await say(asks, instance_id, "one")
 
     async def is_asleep() -> bool:
-        return (await where(asks, asleep))["status"] == "asleep"
+        return bool((await where(asks, asleep))["status"] == "asleep")
 
     await wait_until(is_asleep, 20, "the agent to sleep")
     async with following(asks.admin, awake[0], 1) as followers:  # the key of a tenant is gone with discovery

@@ -41,7 +41,7 @@ async def test_turns_that_ran_go_on_elsewhere_by_themselves_and_what_was_idle_st
     for instance_id in busy:
 
         async def is_done(instance_id: str = instance_id) -> bool:
-            return (await state(calls, instance_id))["words"] == ["one", "slow 6"]
+            return bool((await state(calls, instance_id))["words"] == ["one", "slow 6"])
 
         await wait_until(is_done, 30, "the turn to be done")
     assert (await where(calls, idle["instance_id"]))["coordinator_id"] == home, "nobody needed it"
@@ -59,7 +59,7 @@ async def test_a_message_that_was_acknowledged_a_moment_before_the_host_died_is_
     await say(calls, instance_id, "one")
 
     async def is_asleep() -> bool:
-        return (await where(calls, instance_id))["status"] == "asleep"
+        return bool((await where(calls, instance_id))["status"] == "asleep")
 
     await wait_until(is_asleep, 20, "the agent to sleep")
     sent = await calls("POST", f"/api/v1/instances/{instance_id}/messages", json={"text": "two"})
@@ -70,7 +70,7 @@ async def test_a_message_that_was_acknowledged_a_moment_before_the_host_died_is_
     print(f"back after {time.monotonic() - lost_at:.1f} s")
 
     async def is_done() -> bool:
-        return (await state(calls, instance_id))["words"] == ["one", "two"]
+        return bool((await state(calls, instance_id))["words"] == ["one", "two"])
 
     await wait_until(is_done, 30, "the message to be processed")
     cluster.named(home).start("coordinator")

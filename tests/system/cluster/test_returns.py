@@ -26,7 +26,7 @@ async def test_a_host_that_comes_back_runs_what_others_did_meanwhile_and_never_i
     await wait_until(lambda: _says(calls, instance_id, "two"), 40, "the other host to go on")
 
     async def is_asleep() -> bool:
-        return (await where(calls, instance_id))["status"] == "asleep"
+        return bool((await where(calls, instance_id))["status"] == "asleep")
 
     await wait_until(is_asleep, 20, "the agent to sleep there")
     agent_id = (await where(calls, instance_id))["agent_id"]

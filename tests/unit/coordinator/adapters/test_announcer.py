@@ -7,9 +7,10 @@ from functools import partial
 import pytest
 
 from podium.base.clock import ManualClock
-from podium.base.discovery import CoordinatorRecord, DiscoveryUnavailableError, InstanceRecord
+from podium.base.discovery import AgentRecord, CoordinatorRecord, DiscoveryUnavailableError, InstanceRecord
 from podium.base.discovery.memory import MemoryDiscovery
-from podium.coordinator.adapters.announcer import Announcer
+from podium.coordinator.adapters.announcer import Announcer, Everything, Fencing
+from podium.coordinator.domain.fencing import Verdict
 from podium.wire.rest import Load
 from podium.wire.status import InstanceStatus
 from tests.unit.coordinator.twins import until
@@ -27,9 +28,9 @@ class Counting(MemoryDiscovery):
     writes = 0
     announced = 0
 
-    async def announce(self, record: CoordinatorRecord) -> None:
-        await super().announce(record)
+    async def announce(self, record: CoordinatorRecord) -> bool:
         self.announced += 1
+        return await super().announce(record)
 
     async def put_instances(self, records: object) -> None:
         self.writes += 1
@@ -105,4 +106,85 @@ async def test_a_lease_that_was_taken_is_told_as_lost(
     announcer.start()
     async with asyncio.timeout(5):
         await until(lambda: lost == ["agent"])
+    await announcer.close()
+
+
+class _Time:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class _Fencing:
+    """What a fence does, noted."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+        self.done: list[str] = []
+
+    async def ask(self) -> Verdict:
+        self.done.append("ask")
+        return self.verdict
+
+    def has_done(self, what: str, more_than: int = 0) -> bool:
+        return self.done.count(what) > more_than
+
+    @property
+    def parts(self) -> Fencing:
+        return Fencing(self.ask, lambda: self.done.append("fence"), lambda ids: self.done.append(f"back {ids}"))
+
+
+@pytest.mark.noisy("fenced")
+async def test_a_host_that_was_frozen_is_fenced_before_it_writes_and_back_when_its_leases_are_still_held(
+    discovery: Counting, lost: list[str]
+) -> None:
+    moment, fencing = _Time(), _Fencing(Verdict.UNKNOWN)
+    announcer = Announcer(discovery, lambda: RECORD, lost.extend, fencing=fencing.parts, monotonic=moment)
+    await announcer.acquire("agent")
+    assert announcer.may_write()
+    moment.now = 20.0
+    assert not announcer.may_write()
+    assert not announcer.may_write()
+    assert fencing.done == ["fence"], "once"
+    await announcer._renew_once()
+    assert fencing.done == ["fence", "back ['agent']"]
+    assert announcer.may_write()
+    await announcer.close()
+
+
+@pytest.mark.noisy("fenced", "leases_lost", "leases_not_renewed", "discovery_unreachable", "discovery_reachable")
+async def test_a_host_that_is_cut_off_is_fenced_in_time_and_one_whose_discovery_is_away_for_all_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("GUARD_SECONDS", "ASK_SECONDS", "RETRY_SECONDS", "LEASE_RENEW_SECONDS"):
+        monkeypatch.setattr(f"podium.coordinator.adapters.announcer.{name}", 0.005)
+    for verdict in (Verdict.THERE, Verdict.AWAY):
+        discovery, moment, fencing = Counting(ManualClock()), _Time(), _Fencing(verdict)
+        announcer = Announcer(discovery, lambda: RECORD, lambda _: None, fencing=fencing.parts, monotonic=moment)
+        await announcer.acquire("agent")
+        discovery.available = False
+        announcer.start()
+        moment.now = 4.5
+        await until(partial(fencing.has_done, "ask"), "the others to be asked")
+        moment.now = 7.5
+        asked = fencing.done.count("ask")
+        if verdict is Verdict.THERE:
+            await until(partial(fencing.has_done, "fence"), "the fence")
+        else:
+            await until(partial(fencing.has_done, "ask", asked), "the others to be asked again")
+            assert "fence" not in fencing.done
+        discovery.available = True
+        await announcer.close()
+
+
+async def test_everything_is_told_again_when_discovery_forgot(discovery: Counting, lost: list[str]) -> None:
+    agent = AgentRecord("agent", "default", "echo", "echo:1.0.0@00000000", 1, 0, "inst-a", "coord-1")
+    told = Everything([agent], [instance("inst-a")])
+    announcer = Announcer(discovery, lambda: RECORD, lost.extend, everything=lambda: told)
+    await announcer.acquire("agent")
+    announcer.start()
+    await until(lambda: discovery.writes > 0, "the instances")
+    assert await discovery.agent("agent") == agent
+    assert await discovery.instance("inst-a") is not None
     await announcer.close()
