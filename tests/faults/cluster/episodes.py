@@ -58,9 +58,9 @@ class Fault:
     kills: bool = False
     needs_small_disk: bool = False
 
-    async def happen(self, bench: Bench, lots: random.Random) -> Episode:
-        """Does it once."""
-        host = 0 if self.needs_small_disk else lots.randrange(len(bench.hosts))
+    async def happen(self, bench: Bench, lots: random.Random, busy: Sequence[int]) -> Episode:
+        """Does it once, to one of these hosts."""
+        host = 0 if self.needs_small_disk else lots.choice(busy)
         began = time.time()
         await self.work(bench, lots, host)
         return Episode(self.name, None if self.everywhere else host, began, time.time(), self.kills)

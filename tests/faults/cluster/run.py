@@ -157,13 +157,25 @@ class Run:
 
     async def _suffer(self, fault: Fault) -> None:
         print(f"{time.strftime('%H:%M:%S')} {fault.name}", flush=True)
-        episode = await fault.happen(self._bench, self._lots)
+        episode = await fault.happen(self._bench, self._lots, await self._busy())
         self.report.episodes.append(episode)
         await self._bench.complete()
         await self._all_answered(str(episode))
         self._marks.append(time.time())
         await self._caught_up(str(episode))
         await asyncio.sleep(self._lots.uniform(*PAUSE))
+
+    async def _busy(self) -> list[int]:
+        """The hosts where the agents are, each as often as it has any."""
+        return sorted([await self._home(instance_id) for instance_id, _, _ in self._agents.values()])
+
+    async def _home(self, instance_id: str) -> int:
+        async with asyncio.timeout(BACK_SECONDS):
+            while True:
+                answer = await self._calls()("GET", f"/api/v1/instances/{instance_id}")
+                if answer.status == 200 and answer.body["coordinator_id"]:
+                    return int(answer.body["coordinator_id"].removeprefix("coord-"))
+                await asyncio.sleep(0.2)
 
     async def _all_answered(self, after: str) -> None:
         """Everyone has had the end of a turn since now."""
@@ -241,14 +253,14 @@ class Run:
         for episode, until in zip(report.episodes, self._marks, strict=False):
             if (seconds := guarantees.recoveries(evidence, episode)) is not None:
                 report.recovered.setdefault(episode.name, []).append(seconds)
-            report.silent.setdefault(episode.name, []).append(guarantees.silence(evidence, episode, until))
+            if episode.host in (None, guarantees.owner_at(evidence.claims, episode.began)):
+                report.silent.setdefault(episode.name, []).append(guarantees.silence(evidence, episode, until))
 
     async def _evidence(self, agent_id: str) -> Evidence:
         instance_id, is_sync, clients = self._agents[agent_id]
         base = f"/api/v1/instances/{instance_id}"
         calls = self._calls()
-        info = (await calls("GET", base)).body
-        home = int(info["coordinator_id"].removeprefix("coord-"))
+        home = await self._home(instance_id)
         return Evidence(
             agent_id,
             is_sync,
