@@ -6,6 +6,7 @@ arrived. Such a history is cut before the first of them: every version that is l
 
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +22,14 @@ from chronicle.workspace.tiers import open_pool_at
 _log = logging.getLogger(__name__)
 
 DOUBTED_MS: Final = 300_000
-"""Contents of the last five minutes of a history are looked for; older ones have long been brought to the remote tier, for a host
-that can't reach it says so."""
+"""Contents of the last five minutes of a history are looked for, and of the five minutes before one that is missing: older ones have
+long been brought to the remote tier, which gets them in the order in which they came."""
 
-_PAGE: Final = 1000
+LOOKED_FOR_AT_ONCE: Final = 32
+"""Contents that are looked for at the same time. A question takes some milliseconds in a near bucket, some ten in a distant one, and a
+workspace that was just unpacked has thousands of new contents."""
+
+_PAGE: Final = 256
 _SEGMENT: Final = re.compile(r"segment-(\d+)\.db")
 
 
@@ -98,13 +103,21 @@ def _first_missing(history: History, pool: Pool) -> int | None:
     """The oldest doubted iteration whose content is nowhere."""
     found: int | None = None
     before: int | None = None
-    since: int | None = None
-    while page := history.log(before=before, limit=_PAGE, newest_first=True):
-        for iteration in page:
-            since = iteration.timestamp - DOUBTED_MS if since is None else since
-            if iteration.timestamp < since:
-                return found
-            if iteration.hash is not None and not pool.contains(bytes.fromhex(iteration.hash)):
-                found = iteration.iteration
-        before = page[-1].iteration
+    doubted_since = -1
+    there: dict[str, bool] = {}
+    with ThreadPoolExecutor(LOOKED_FOR_AT_ONCE, thread_name_prefix="chronicle-moving") as executor:
+        while page := history.log(before=before, limit=_PAGE, newest_first=True):
+            if doubted_since < 0:
+                doubted_since = page[0].timestamp - DOUBTED_MS
+            if page[0].timestamp < doubted_since:
+                break
+            unknown = list({each.hash for each in page if each.hash is not None} - there.keys())
+            there.update(
+                zip(unknown, executor.map(lambda hash_: pool.contains(bytes.fromhex(hash_)), unknown), strict=True)
+            )
+            for each in page:
+                if each.hash is not None and not there[each.hash]:
+                    found = each.iteration
+                    doubted_since = min(doubted_since, each.timestamp - DOUBTED_MS)
+            before = page[-1].iteration
     return found
