@@ -1,0 +1,1 @@
+"""Who a client is: API keys and tokens of an identity provider."""

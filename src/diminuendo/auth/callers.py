@@ -1,0 +1,34 @@
+"""Who a client is, whatever it brought."""
+
+from typing import Final
+
+from diminuendo.auth.api_keys import PREFIX, ApiKeys
+from diminuendo.auth.errors import TokenRefusedError
+from diminuendo.auth.tokens import TokenChecker
+from diminuendo.auth.verified import Verified
+from diminuendo.protocol.answers import Identity
+from podium.base.clock import Clock
+
+LOCAL: Final = Identity("local", "", "local", "owner")
+"""Who everybody is where no authentication is asked for."""
+
+
+class Callers:
+    """Tells whose token it is: an API key by its prefix, else a token of the identity provider, if there is one."""
+
+    def __init__(self, api_keys: ApiKeys, tokens: TokenChecker | None, clock: Clock) -> None:
+        self._api_keys = api_keys
+        self._tokens = tokens
+        self._clock = clock
+
+    async def identify(self, token: str) -> Verified:
+        """Whose it is.
+
+        Raises:
+            TokenRefusedError: nobody's; `KeysAwayError` when that can't be told now.
+        """
+        if token.startswith(PREFIX):
+            return self._api_keys.identify(token, self._clock.now_ms())
+        if self._tokens is None:
+            raise TokenRefusedError("only API keys are accepted here")
+        return await self._tokens.identify(token)
