@@ -10,7 +10,6 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from benchmarks.agents import ECHO_PYTHON, ECHO_TYPESCRIPT, runnable
 from benchmarks.figures import Row, median, percentile, table
@@ -20,13 +19,16 @@ from benchmarks.server import Server, descendants, podium_up
 SLEEP_SECONDS = 60.0
 
 
-async def _create(server: Server, deployment: str, count: int) -> tuple[list[float], list[dict[str, Any]]]:
+async def _create_and_stop(server: Server, deployment: str, count: int) -> list[float]:
+    """Seconds from each request for a new agent until it is ready, one after the other."""
     times, made = [], []
     for _ in range(count):
         started = time.perf_counter()
         made.append(await server.create(deployment))
         times.append(time.perf_counter() - started)
-    return times, made
+    for instance in made:
+        await server.call("DELETE", f"/api/v1/instances/{instance['instance_id']}")
+    return times
 
 
 async def _asleep(server: Server, instance_id: str) -> None:
@@ -91,33 +93,34 @@ class _Times:
 
     cold: float = 0.0
     created: list[float] = field(default_factory=list)
+    plain: list[float] = field(default_factory=list)
     woken: list[float] = field(default_factory=list)
     killed: list[float] = field(default_factory=list)
 
 
 async def _round(server: Server, deployment: str, count: int, times: _Times) -> None:
-    created, made = await _create(server, deployment, count)
-    times.created += created
-    for instance in made:
-        await server.call("DELETE", f"/api/v1/instances/{instance['instance_id']}")
+    times.created += await _create_and_stop(server, deployment, count)
     times.woken += await _wake(server, deployment, max(2, count // 5))
     times.killed += await _killed(server, deployment, 2)
 
 
 async def measure(count: int, rounds: int) -> list[Row]:
     """Rows of the table. Each round measures every language, so that what else the machine does falls on all of them."""
-    async with podium_up() as server:
-        deployed = []
-        for agent in runnable(ECHO_PYTHON, ECHO_TYPESCRIPT):
-            deployment, times = await server.deploy(agent), _Times()
+    found = {agent: _Times() for agent in runnable(ECHO_PYTHON, ECHO_TYPESCRIPT)}
+    async with podium_up() as server, podium_up(CHRONICLE_ENABLE="false") as plain:
+        deployed = {}
+        for agent, times in found.items():
+            deployment = await server.deploy(agent)
             started = time.perf_counter()
             await server.create(deployment)
             times.cold = time.perf_counter() - started
-            deployed.append((agent, deployment, times))
+            deployed[agent] = (deployment, await plain.deploy(agent))
+            await plain.create(deployed[agent][1])
         for _ in range(rounds):
-            for _, deployment, times in deployed:
-                await _round(server, deployment, count // rounds, times)
-    return [row for agent, _, times in deployed for row in _rows(agent.language, times)]
+            for agent, times in found.items():
+                await _round(server, deployed[agent][0], count // rounds, times)
+                times.plain += await _create_and_stop(plain, deployed[agent][1], count // rounds)
+    return [row for agent, times in found.items() for row in _rows(agent.language, times)]
 
 
 def _rows(language: str, times: _Times) -> list[Row]:
@@ -133,6 +136,11 @@ def _rows(language: str, times: _Times) -> list[Row]:
         ),
         Row(f"{language}: create → ready, p95", f"{percentile(times.created, 0.95) * ms:.1f} ms", "< 80 ms"),
         Row(f"{language}: create → ready, least", f"{min(times.created) * ms:.1f} ms"),
+        Row(
+            f"{language}: the same with plain directories, p50",
+            f"{median(times.plain) * ms:.1f} ms",
+            note=f"CHRONICLE_ENABLE=false; least {min(times.plain) * ms:.1f} ms",
+        ),
         Row(
             f"{language}: wake → ready, p50", f"{median(times.woken) * ms:.1f} ms", aims[1], f"{len(times.woken)} wakes"
         ),
