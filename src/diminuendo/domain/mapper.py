@@ -28,9 +28,22 @@ class PodiumEventLike(Protocol):
         ...
 
     @property
+    def turn_id(self) -> str | None:
+        """Turn it belongs to."""
+        ...
+
+    @property
     def ts(self) -> int:
         """Epoch milliseconds at which Podium recorded it."""
         ...
+
+
+class Said(NamedTuple):
+    """What a person said to the agent. `ts` is epoch milliseconds, 0 where it is not known."""
+
+    text: str
+    turn_id: str | None
+    ts: int
 
 
 class Field(NamedTuple):
@@ -212,9 +225,21 @@ def map_podium_event(session_id: str, turn_id: str | None, event: PodiumEventLik
                 break
     if row.needs and not values[row.needs]:
         return []
+    return [row.event(session_id=session_id, turn_id=turn_id, ts=_ts(event), **values)]
+
+
+def said_by_person(event: PodiumEventLike) -> Said | None:
+    """What a person said, if that is what the event tells: for the conversation, not for the stream. Never raises."""
+    content = getattr(event, "content", None)
+    if getattr(event, "message_type", None) != "message.user" or type(content) is not dict:
+        return None
+    words, turn_id = content.get("text"), getattr(event, "turn_id", None)
+    return Said(words, turn_id if type(turn_id) is str else None, _ts(event)) if type(words) is str else None
+
+
+def _ts(event: object) -> int:
     moment = getattr(event, "ts", 0)
-    ts = moment if type(moment) is int and 0 < moment <= INTEGER_MAX else 0
-    return [row.event(session_id=session_id, turn_id=turn_id, ts=ts, **values)]
+    return moment if type(moment) is int and 0 < moment <= INTEGER_MAX else 0
 
 
 _FALLBACK: Final = Row((), events.TextDelta, (Field("text", _TEXT, reading.text, ""),), needs="text")

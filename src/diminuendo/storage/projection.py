@@ -10,26 +10,33 @@ from diminuendo.domain.events import (
     TurnStarted,
     type_of,
 )
+from diminuendo.domain.mapper import Said
 from diminuendo.storage.writer import Command
 
-SAY = "INSERT INTO history (role, text, turn_id, ts, stop_reason) VALUES (?, ?, ?, ?, ?)"
-"""One more message of the conversation."""
+_SAY = "INSERT INTO history (role, text, turn_id, ts, stop_reason, podium_seq) VALUES (?, ?, ?, ?, ?, ?)"
 
 
-def commands(event: ClientEvent, frame: bytes) -> list[Command]:
+def conversation(said: Said, podium_seq: int | None) -> Command:
+    """The statement that keeps what a person said."""
+    return Command(_SAY, ("user", said.text, said.turn_id, said.ts, None, podium_seq))
+
+
+def commands(event: ClientEvent, frame: bytes, podium_seq: int | None) -> list[Command]:
     """The statements that keep a numbered event, whose JSON is `frame`. The first writes the event itself."""
     written = Command(
         "INSERT INTO event VALUES (?, ?, ?, ?, ?)", (event.seq, type_of(event), event.turn_id, event.ts, frame)
     )
-    return [written, *_consequences(event)]
+    return [written, *_consequences(event, podium_seq)]
 
 
-def _consequences(event: ClientEvent) -> list[Command]:
+def _consequences(event: ClientEvent, podium_seq: int | None) -> list[Command]:
     match event:
         case TurnStarted():
             return [Command("UPDATE cursor SET turn_id = ?", (event.turn_id,))]
         case TurnComplete():
-            said = Command(SAY, ("assistant", event.final_text, event.turn_id, event.ts, event.stop_reason))
+            said = Command(
+                _SAY, ("assistant", event.final_text, event.turn_id, event.ts, event.stop_reason, podium_seq)
+            )
             return [said, *_TURN_OVER]
         case TurnError():
             return _TURN_OVER

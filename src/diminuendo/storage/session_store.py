@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, Self
 import msgspec
 
 from diminuendo.domain.events import ClientEvent, PermissionRequested, QuestionRequested, encode, stamped
+from diminuendo.domain.mapper import Said
 from diminuendo.protocol.answers import HistoryMessage
 from diminuendo.storage import projection
 from diminuendo.storage.errors import StorageError, translated
@@ -18,9 +19,6 @@ from podium.base.sqlite import open_database, read_migrations
 
 APPLICATION_ID: Final = 0x44494D53
 """`DIMS` in the header of the file."""
-
-CLIENT_TURN_MEMORY_MS: Final = 24 * 60 * 60 * 1000
-"""How long a `clientTurnId` is remembered: as long as Podium remembers the id of a command."""
 
 Pending = QuestionRequested | PermissionRequested
 """What waits for an answer."""
@@ -101,11 +99,12 @@ class SessionStore:
         events: Sequence[ClientEvent],
         shown: Callable[[list[StoredEvent]], None],
         podium_seq: int | None = None,
+        said: Said | None = None,
     ) -> None:
         """Numbers and writes events; `shown` gets them as soon as they are durable, in order.
 
         `podium_seq`: number in the agent's journal of what they were mapped from (there may be none of them). One that
-        was taken in before is a repetition, and nothing happens.
+        was taken in before is a repetition, and nothing happens. `said`: what a person said there.
 
         Raises:
             StorageError: they can't be written; neither was anything shown.
@@ -118,31 +117,15 @@ class SessionStore:
         commands = [
             command
             for event, (_, frame) in zip(numbered, frames, strict=True)
-            for command in projection.commands(event, frame)
+            for command in projection.commands(event, frame, podium_seq)
         ]
+        if said is not None:
+            commands.append(projection.conversation(said if said.ts else said._replace(ts=now), podium_seq))
         if podium_seq is not None:
             commands.append(Command("UPDATE cursor SET podium_seq = ?", (podium_seq,)))
             self._taken = podium_seq
         self._given += len(numbered)
         self._writer.put(commands, (lambda: shown(frames)) if frames else None)
-
-    def add_message(self, text: str, client_turn_id: str | None = None) -> bool:
-        """Writes a person's message into the conversation, at once. False: a turn with this `client_turn_id` was
-        there within the last 24 hours, and nothing was written.
-
-        Raises:
-            StorageError: it can't be written.
-        """
-        self.flush()
-        now = self._clock.now_ms()
-        if client_turn_id is not None:
-            if self._rows("SELECT 1 FROM client_turn WHERE client_turn_id = ? AND ts > ?", client_turn_id, now - _DAY):
-                return False
-            forget = Command("DELETE FROM client_turn WHERE ts <= ?", (now - _DAY,))
-            self._writer.put([forget, Command("INSERT INTO client_turn VALUES (?, ?)", (client_turn_id, now))])
-        self._writer.put([Command(projection.SAY, ("user", text, None, now, None))])
-        self.flush()
-        return True
 
     def flush(self) -> None:
         """Commits what was put, now. Raises `StorageError`."""
@@ -202,7 +185,6 @@ class _Head(msgspec.Struct):
     type: str
 
 
-_DAY: Final = CLIENT_TURN_MEMORY_MS
 _BEHIND_ALL: Final = 2**63 - 1
 _PENDING: Final[msgspec.json.Decoder[Pending]] = msgspec.json.Decoder(Pending)
 _HEADS: Final = msgspec.json.Decoder(_Head)

@@ -14,7 +14,8 @@ CREATE TABLE history (
     text        TEXT NOT NULL,       -- all of it
     turn_id     TEXT,                -- turn it belongs to; NULL: not known
     ts          INTEGER NOT NULL,    -- epoch milliseconds
-    stop_reason TEXT                 -- why an answer ended; NULL for a person's message
+    stop_reason TEXT,                -- why an answer ended; NULL for a person's message
+    podium_seq  INTEGER              -- number in the agent's journal, which rewinds speak of; NULL: from elsewhere
 );
 
 -- What the agent asked and nobody answered yet.
@@ -22,12 +23,6 @@ CREATE TABLE request (
     request_id TEXT PRIMARY KEY, -- as its event says
     seq        INTEGER NOT NULL  -- number of that event
 ) WITHOUT ROWID;
-
-CREATE TABLE client_turn (
-    client_turn_id TEXT PRIMARY KEY, -- id a client gave its `run_turn`
-    ts             INTEGER NOT NULL  -- when it came, epoch milliseconds
-) WITHOUT ROWID;
-CREATE INDEX client_turn_by_age ON client_turn (ts);
 
 -- Exactly one row. Changed in the same transaction as the events it speaks of.
 CREATE TABLE cursor (

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diminuendo.domain import events
-from diminuendo.domain.mapper import ROWS, SILENT, TABLE, map_podium_event
+from diminuendo.domain.mapper import ROWS, SILENT, TABLE, Said, map_podium_event, said_by_person
 from podium.client import PodiumEvent
 from podium.wire.events import AGENT_EVENTS, ALIASES
 
@@ -197,6 +197,14 @@ def test_numbering_keeps_the_platforms_time_and_fills_in_a_missing_one() -> None
     assert events.stamped(made, 9, 77).ts == 77
 
 
+def test_what_a_person_said_is_told_apart_from_what_the_agent_says() -> None:
+    message = PodiumEvent("message.user", {"text": "hello", "message_id": "msg-1"}, turn_id="turn-1", ts=5)
+    assert said_by_person(message) == Said("hello", "turn-1", 5)
+    assert said_by_person(PodiumEvent("stream_update", {"text": "hello"})) is None
+    assert said_by_person(PodiumEvent("message.user", {"text": 7})) is None
+    assert said_by_person(PodiumEvent("message.user")) is None
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -210,6 +218,7 @@ class Anything:
 
     def __init__(self, message_type: Any, content: Any, ts: Any) -> None:
         self.message_type, self.content, self.ts = message_type, content, ts
+        self.turn_id = None
 
 
 @settings(max_examples=150, deadline=None)

@@ -19,9 +19,10 @@ from diminuendo.domain.events import (
     TurnError,
     TurnStarted,
 )
+from diminuendo.domain.mapper import Said
 from diminuendo.storage.errors import StorageError
 from diminuendo.storage.places import Places
-from diminuendo.storage.session_store import CLIENT_TURN_MEMORY_MS, Resume, SessionStore, StoredEvent
+from diminuendo.storage.session_store import Resume, SessionStore, StoredEvent
 from diminuendo.storage.writer import Timer
 from podium.base.clock import ManualClock, SystemClock
 
@@ -50,8 +51,8 @@ class Desk:
 
         return SessionStore.open(self.path, SESSION, self.clock, later, lambda error: None)
 
-    def append(self, *events: ClientEvent, podium_seq: int | None = None) -> None:
-        self.store.append(events, self.shown.extend, podium_seq)
+    def append(self, *events: ClientEvent, podium_seq: int | None = None, said: Said | None = None) -> None:
+        self.store.append(events, self.shown.extend, podium_seq, said)
 
     def die(self) -> None:
         """What was not committed is gone."""
@@ -137,27 +138,20 @@ def test_an_event_without_anything_for_the_client_moves_the_cursor(desk: Desk) -
 
 
 def test_the_conversation_is_what_people_said_and_what_was_answered(desk: Desk) -> None:
-    assert desk.store.add_message("hello")
-    desk.append(started(), text("Hi"), complete("Hi"))
-    assert desk.store.add_message("more")
-    desk.append(started("t2"), complete("Sure", "t2"))
+    desk.append(podium_seq=1, said=Said("hello", "t1", 7))
+    desk.append(started(), text("Hi"), complete("Hi"), podium_seq=2)
+    desk.append(podium_seq=3, said=Said("more", "t2", 0))
+    desk.append(podium_seq=3, said=Said("more", "t2", 0))
+    desk.append(started("t2"), complete("Sure", "t2"), podium_seq=4)
     desk.store.flush()
     said = desk.store.history(None, 10)
-    assert [(row.position, row.role, row.text) for row in said] == [
-        (1, "user", "hello"), (2, "assistant", "Hi"), (3, "user", "more"), (4, "assistant", "Sure"),
+    assert [(row.position, row.role, row.text, row.turn_id) for row in said] == [
+        (1, "user", "hello", "t1"), (2, "assistant", "Hi", "t1"), (3, "user", "more", "t2"), (4, "assistant", "Sure", "t2"),
     ]  # fmt: skip
-    assert (said[1].turn_id, said[1].stop_reason, said[0].stop_reason) == ("t1", "end_turn", None)
+    assert [row.stop_reason for row in said] == [None, "end_turn", None, "end_turn"]
+    assert [row.ts for row in said] == [7, *[desk.clock.now_ms()] * 3]
     assert desk.store.history(None, 2) == said[2:]
     assert desk.store.history(3, 10) == said[:2]
-
-
-def test_a_turn_a_client_sends_twice_is_there_once_for_a_day(desk: Desk) -> None:
-    assert desk.store.add_message("hello", "c1")
-    assert not desk.store.add_message("hello", "c1")
-    assert desk.store.add_message("hello", "c2")
-    desk.clock.advance(CLIENT_TURN_MEMORY_MS / 1000)
-    assert desk.store.add_message("hello", "c1")
-    assert [row.text for row in desk.store.history(None, 10)] == ["hello"] * 3
 
 
 def test_what_waits_for_an_answer_is_there_until_it_is_answered(desk: Desk) -> None:
