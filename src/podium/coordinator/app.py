@@ -75,6 +75,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
         HostSettings(data=settings.data, isolation=settings.isolation, starts_in_flight=settings.starts_at_once)
     )
     catalog = Catalog.open(settings.data / "coordinator")
+    replicas = open_replicas(settings)
     return Parts(
         coordinator_id=settings.name,
         clock=SystemClock(),
@@ -92,7 +93,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
         vault=Vault(Sealer(settings.secrets_key.reveal(), previous)),
         discovery=discovery,
         directory=settings.data / "agents",
-        replicas=open_replicas(settings),
+        replicas=replicas,
         capacity=Capacity(settings.agents_limit, memory, settings.starts_at_once),
         timings=Timings(
             ready=settings.ready_seconds,
@@ -101,7 +102,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
             template_idle=settings.template_idle_seconds,
             drain=settings.drain_seconds,
         ),
-        store_options=StoreOptions(log_max_bytes=settings.log_bytes_max),
+        store_options=StoreOptions(log_max_bytes=settings.log_bytes_max, checkpoints=replicas is None),
     )
 
 

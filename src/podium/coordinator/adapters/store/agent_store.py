@@ -309,7 +309,8 @@ class AgentStore(StoreReads):
                     upkeep.forget_commands(database, self._clock.now_ms())
                 else:
                     upkeep.cap_log(database, self._options.log_max_bytes)
-                upkeep.shorten_log(database, self._options.wal_max_bytes)
+                if self._options.checkpoints:
+                    upkeep.shorten_log(database, self._options.wal_max_bytes)
             self._logs_long = self._any_log_long()
 
     def checkpoint_files(self) -> None:
@@ -333,4 +334,7 @@ class AgentStore(StoreReads):
             upkeep.take_snapshot(database, version, self._options.fault)
 
     def _any_log_long(self) -> bool:
-        return any(database.log_bytes() > self._options.wal_max_bytes for database in self._files.values())
+        options = self._options
+        return options.checkpoints and any(
+            database.log_bytes() > options.wal_max_bytes for database in self._files.values()
+        )

@@ -38,13 +38,15 @@ def no_fault(point: str) -> None:
 class StoreOptions(NamedTuple):
     """How a store behaves. Sizes are bytes. `fault` is called with the name of each write just before
     (`state.commit`, `messages.commit`, `logs.commit`, `snapshot.commit`) and just after (`state.committed`, …) its
-    commit; tests raise or kill there."""
+    commit; tests raise or kill there. `checkpoints`: the store moves write-ahead logs into their files; whoever replicates them does it
+    instead: what others move before it was read is missing in the replica."""
 
     log_max_bytes: int = LOG_MAX_BYTES
     wal_max_bytes: int = WAL_MAX_BYTES
     snapshot_every_deltas: int = SNAPSHOT_EVERY_DELTAS
     snapshot_every_bytes: int = SNAPSHOT_EVERY_BYTES
     fault: Callable[[str], None] = no_fault
+    checkpoints: bool = True
 
 
 class InboxRow(msgspec.Struct, frozen=True):
