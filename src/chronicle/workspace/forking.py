@@ -31,7 +31,7 @@ def make(root: Path, settings: Settings) -> Path:
         _register(layout, settings)
         mark_clean(layout)
         layout.make(settings)
-    except OSError as error:
+    except (OSError, StorageError) as error:
         remove_tree(root, ignore_errors=True)
         raise StorageError(f"the workspace {root} can't be made: {error}") from error
     return root

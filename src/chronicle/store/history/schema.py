@@ -6,7 +6,7 @@ The whole format, with the files around the tables, is described in `docs/intern
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -124,9 +124,12 @@ def make(
     position: int = 0,
     checkpoints: Iterable[tuple[int, int, str | None, str | None]] = (),
 ) -> None:
-    """Makes a database that goes on from `base` and has these checkpoints (n, at_ms, label, turn_id); it is on disk then."""
-    connection = _connect(f"file:{_quoted(file)}?mode=rwc")
-    try:
+    """Makes a database that goes on from `base` and has these checkpoints (n, at_ms, label, turn_id); it is on disk then.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    with storage_errors(file), closing(_connect(f"file:{_quoted(file)}?mode=rwc")) as connection:
         # Nobody knows the file yet: it is brought to disk once, when it is whole.
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -138,8 +141,6 @@ def make(
         connection.execute("INSERT INTO meta VALUES ('base', ?)", (base,))
         connection.executemany("INSERT INTO checkpoint (n, at_ms, label, turn_id) VALUES (?,?,?,?)", checkpoints)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connection.close()
     descriptor = os.open(file, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from chronicle.layout import Settings
+from chronicle.model.errors import StorageError
 from chronicle.recording import Limits
 from chronicle.store.history.check import check as check_history
+from chronicle.workspace.forking import make
 from tests.unit.chronicle.recording.place import layout_at, open_place
 from tests.waiting import until
 
@@ -62,3 +65,19 @@ def test_what_was_noted_when_the_disk_was_full_is_recorded_when_it_is_not(small_
         assert place.versions(b"first") == [b"before", b"a small one is settled in memory"]
         assert place.history.lookup(b"f0") is None
         assert list(check_history(place.history)) == []
+
+
+@pytest.mark.proves("CHR-FULL-DISK")
+def test_a_workspace_that_found_no_room_is_made_when_there_is_some(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    for room in (40_000, 120_000):  # for directories; for some of the history
+        os.truncate(ballast, ballast.stat().st_size - room)
+        with pytest.raises(StorageError):
+            make(small_disk / "w", Settings(workspace_id="w"))
+        assert not (small_disk / "w").exists()
+    ballast.unlink()
+    make(small_disk / "w", Settings(workspace_id="w"))
+    assert (small_disk / "w").exists()
