@@ -1,4 +1,4 @@
-"""How many events a second does the mapper take on one core? `python -m benchmarks.diminuendo.mapping [--seconds S]`"""
+"""How many events does the mapper take in a second of one core? `python -m benchmarks.diminuendo.mapping [--seconds S]`"""
 
 import argparse
 import time
@@ -9,7 +9,7 @@ from diminuendo.domain.mapper import map_podium_event
 from podium.client import PodiumEvent
 
 AIM = 200_000
-"""Events a second: hundreds of agents that stream as fast as models can."""
+"""Events a CPU second: hundreds of agents that stream as fast as models can."""
 
 _CALL = {"tool_call_id": "call-1", "tool_name": "bash"}
 MIX: list[PodiumEvent] = [
@@ -36,24 +36,24 @@ MIX: list[PodiumEvent] = [
 
 
 def mapping_rate(seconds: float) -> float:
-    """Events a second through the mapper alone, with the mix of a turn."""
-    done, started = 0, time.perf_counter()
-    while time.perf_counter() < started + seconds:
+    """Events a CPU second through the mapper alone, with the mix of a turn; CPU time, so that other work on the machine does not count."""
+    done, started = 0, time.process_time()
+    while time.process_time() < started + seconds:
         for event in MIX:
             map_podium_event("sess-1", "turn-1", event)
         done += len(MIX)
-    return done / (time.perf_counter() - started)
+    return done / (time.process_time() - started)
 
 
 def frame_rate(seconds: float) -> float:
-    """Events a second mapped, numbered and written as JSON."""
-    done, started = 0, time.perf_counter()
-    while time.perf_counter() < started + seconds:
+    """Events a CPU second mapped, numbered and written as JSON."""
+    done, started = 0, time.process_time()
+    while time.process_time() < started + seconds:
         for event in MIX:
             for made in map_podium_event("sess-1", "turn-1", event):
                 done += 1
                 encode(stamped(made, done, 1))
-    return done / (time.perf_counter() - started)
+    return done / (time.process_time() - started)
 
 
 def main() -> None:
@@ -62,8 +62,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0)
     seconds = parser.parse_args().seconds
     rows = [
-        Row("events mapped a second", f"{median([mapping_rate(seconds) for _ in range(5)]):,.0f}", f"≥ {AIM:,}"),
-        Row("mapped, numbered and written as JSON a second", f"{median([frame_rate(seconds) for _ in range(5)]):,.0f}"),
+        Row("events mapped a CPU second", f"{median([mapping_rate(seconds) for _ in range(5)]):,.0f}", f"≥ {AIM:,}"),
+        Row(
+            "mapped, numbered and written as JSON a CPU second",
+            f"{median([frame_rate(seconds) for _ in range(5)]):,.0f}",
+        ),
     ]
     print(table("Diminuendo: event mapper", rows))
 
