@@ -11,11 +11,16 @@ import pytest
 
 from podium.coordinator.adapters.processes import HostSettings
 from podium.coordinator.adapters.processes.orphans import marked
-from tests.agents import Runtime, in_every_language
+from tests.agents import Runtime
+from tests.bun import needs_bun
 from tests.faults.test_crashes import _deploy, _kill, _platform
 from tests.system.daemons import Daemons
 from tests.waiting import wait_until
 
+SIDES: dict[str, Any] = {
+    "python": ("python",),
+    "python and typescript side by side": pytest.param(("python", "typescript"), marks=needs_bun),
+}
 LIVES = 6
 KILLS = 3
 CALL_SECONDS = 90.0
@@ -61,18 +66,21 @@ async def _chaos(daemons: Daemons, lots: random.Random) -> None:
 
 @pytest.mark.timeout(200)
 @pytest.mark.proves("STREAM-ACKED-PROCESSED", "CREATE-IDEMPOTENCY-KEY", "ISOLATION-NO-ORPHAN")
-@in_every_language
-async def test_what_was_answered_about_an_instance_stays_true_over_any_kill(tmp_path: Path, runtime: Runtime) -> None:
+@pytest.mark.parametrize("runtimes", SIDES.values(), ids=SIDES)
+async def test_what_was_answered_about_an_instance_stays_true_over_any_kill(
+    tmp_path: Path, runtimes: tuple[Runtime, ...]
+) -> None:
     seed = int(os.environ.get("PODIUM_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
     print(f"seed {seed}")
     lots = random.Random(seed)
     async with _platform(tmp_path / "platform") as daemons:
         key = await daemons.key()
-        deployment = await _deploy(daemons, key, tmp_path / "ledger", runtime)
+        deployments = [await _deploy(daemons, key, tmp_path / f"ledger-{runtime}", runtime) for runtime in runtimes]
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}) as session:
+            dealt = [(number, deployments[number // 2 % len(deployments)]) for number in range(LIVES)]
             async with asyncio.TaskGroup() as work:
                 work.create_task(_chaos(daemons, lots))
-                lives = [work.create_task(_live(session, daemons, deployment, n)) for n in range(LIVES)]
+                lives = [work.create_task(_live(session, daemons, each, n)) for n, each in dealt]
             for instance_id, stopped in (life.result() for life in lives):
                 url = f"{daemons.url}/api/v1/instances/{instance_id}"
                 status, info = await _insist(session, "GET", url)
@@ -83,6 +91,8 @@ async def test_what_was_answered_about_an_instance_stays_true_over_any_kill(tmp_
                 url = f"{daemons.url}/api/v1/instances/{lives[number].result()[0]}/messages"
                 said = (await _insist(session, "GET", url))[1]["items"]
                 assert [m["text"] for m in said if m["role"] == "user"] == [f"hi {number}"], seed
-        mark = HostSettings(data=daemons.data.resolve()).mark
-        assert marked(mark), "the instances that were not stopped have processes"
+            awake = f"{daemons.url}/api/v1/instances/{lives[0].result()[0]}/messages?wait=true"
+            assert (await _insist(session, "POST", awake, json={"text": "wake"}))[0] == 200
+            mark = HostSettings(data=daemons.data.resolve()).mark
+            assert marked(mark), "an agent that has just answered has a process"
     await wait_until(lambda: not marked(mark), 10, "no process of an agent is left")

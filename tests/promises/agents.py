@@ -6,18 +6,21 @@ PROMISES: dict[str, dict[str, str]] = {
     "bundle and manifest": {
         "MANIFEST-UNKNOWN-KEY-NEAREST": "An unknown key is an error naming the nearest known one.",
         "BUNDLE-REPRODUCIBLE": "The same folder packs to the same bytes.",
+        "PACKAGES-END-WITH-INSTALLER": "Scripts of packages reach nothing of the host, and nothing they started lives on.",
         "ENVIRONMENT-ATOMIC": "A crash while an environment is prepared leaves nothing half made.",
     },
-    "python sdk": {
+    "sdk": {
         "SDK-IMPORT-60MS": "podium.agent imports in less than 60 ms with msgspec alone.",
         "AGENT-EXCEPTION-ERROR-EVENT": "An uncaught exception becomes an error event; the agent lives on.",
         "AGENT-PRINT-LOGGED": "print and stderr go to the log.",
         "SDK-SECRETS-HIDDEN": "repr of the secrets hides their values.",
         "HARNESS-NO-SERVER": "AgentHarness runs an agent without a server.",
         "SDK-ONE-END-PER-MESSAGE": "Every message has one stream_start and one stream_end, whatever ends it.",
-        "SDK-CANCEL-RAISES": "Cancellation raises CancelledError in the turn; its open message ends as cancelled.",
+        "SDK-CANCEL-RAISES": "Cancellation is an exception in the turn; its open message ends as cancelled.",
         "SDK-ASK-SURVIVES-RESTART": "An answer given while the process was away is found when the turn asks again.",
         "SDK-GOLDEN-CONVERSATIONS": "The SDK replays every golden conversation of the agent link.",
+        "SDK-OTHER-LANGUAGE": "An agent goes on, with its state, under a deployment in another language.",
+        "SDK-EXAMPLES-EQUAL": "Each example does the same in every language that has an SDK.",
         "SDK-THIRD-LANGUAGE": "An agent in a language without an SDK speaks the link in less than 100 lines.",
         "SDK-EVERY-EVENT": "Each call of the context emits the events its table says.",
     },

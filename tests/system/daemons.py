@@ -72,6 +72,7 @@ class Daemons:
     def kill(self, daemon: Daemon) -> None:
         """SIGKILL, and reaped, with everything below it, which the kernel ends and this process adopts."""
         process = self._running.pop(daemon)
+        process.send_signal(signal.SIGSTOP)  # so that it starts nobody between being looked at and its end
         below = descendants(process.pid)
         process.kill()
         process.wait(STOP_SECONDS)
@@ -173,7 +174,8 @@ def descendants(pid: int) -> list[int]:
     while todo:
         current = todo.pop()
         try:
-            children = Path(f"/proc/{current}/task/{current}/children").read_text().split()
+            tasks = list(Path(f"/proc/{current}/task").iterdir())
+            children = [child for task in tasks for child in (task / "children").read_text().split()]
         except OSError:
             continue
         found += map(int, children)

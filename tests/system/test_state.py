@@ -109,7 +109,7 @@ async def test_a_migration_that_fails_leaves_the_state_as_it_was(caller: Caller,
     assert await life.say("a") == "11"
 
 
-@pytest.mark.proves("AGENT-CONTINUES")
+@pytest.mark.proves("AGENT-CONTINUES", "SDK-OTHER-LANGUAGE")
 @needs_bun
 async def test_an_agent_goes_on_in_the_other_language_and_back(life: Life) -> None:
     here, there = await life.deployed("tally", "python"), await life.deployed("tally", "typescript")

@@ -10,9 +10,11 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from tests.agents import Runtime, in_every_language
 from tests.system.cli.platforms import Up, command, environment, eventually, running
 
 SECONDS = 40.0
@@ -85,31 +87,66 @@ def terminal(folder: Path, *arguments: str) -> Iterator[Terminal]:
         made.close()
 
 
+class Edits(NamedTuple):
+    """What is done to a new agent in one language, and what is then said."""
+
+    file: str
+    broken: str
+    """Put at its end: it is no code any more."""
+    refused: str
+    fails: tuple[str, str]
+    """Replaced by what throws."""
+    error: str
+    unknown: str
+    """Put at its beginning: an import of what is not there."""
+
+
+EDITS: dict[Runtime, Edits] = {
+    "python": Edits(
+        "agent.py",
+        "\ndef broken(:\n",
+        "not restarted:",
+        ("        ctx.state.count += 1\n", "        1 / 0\n"),
+        "ZeroDivisionError",
+        "import no_such_module\n",
+    ),
+    "typescript": Edits(
+        "src/agent.ts",
+        "\nfunction broken( {\n",
+        "the version before runs on",
+        ("    ctx.state.count += 1;\n", "    throw new RangeError();\n"),
+        "RangeError",
+        'import "no_such_module";\n',
+    ),
+}
+
+
 @pytest.mark.proves("CLI-DEV-KEEPS")
-def test_a_save_restarts_the_agent_with_what_it_knows(tmp_path: Path) -> None:
-    subprocess.run(command("new", "my-agent"), cwd=tmp_path, env=environment(), check=True, capture_output=True)
-    agent = tmp_path / "my-agent" / "agent.py"
+@in_every_language
+def test_a_save_restarts_the_agent_with_what_it_knows(tmp_path: Path, runtime: Runtime) -> None:
+    new = command("new", "my-agent", "--runtime", runtime)
+    subprocess.run(new, cwd=tmp_path, env=environment(), check=True, capture_output=True)
+    edits = EDITS[runtime]
+    agent = tmp_path / "my-agent" / edits.file
     with terminal(tmp_path, "dev", "my-agent") as screen:
         screen.wait_for("save a file to restart it")
         screen.type("hello\r")
         screen.wait_for("That was message 1.")
         agent.write_text(agent.read_text().replace("That was message", "This is number"))
-        screen.wait_for("agent.py: restarted in 0.")
+        screen.wait_for(f"{edits.file}: restarted in 0.")
         screen.type("again\r")
         screen.wait_for("This is number 2.")
         good = agent.read_text()
-        agent.write_text(good + "\ndef broken(:\n")
-        screen.wait_for("not restarted:")
+        agent.write_text(good + edits.broken)
+        screen.wait_for(edits.refused)
         screen.type("and now\r")
         screen.wait_for("This is number 3.")
-        agent.write_text(
-            good.replace("self, ctx: AgentContext, message: dict) -> None:", "self, ctx, message):\n        1 / 0")
-        )
+        agent.write_text(good.replace(*edits.fails))
         screen.wait_for("restarted in 0.", times=2)
         screen.type("fail\r")
-        screen.wait_for("ZeroDivisionError")
-        agent.write_text("import no_such_module\n" + good)
-        screen.wait_for("the version before runs on")
+        screen.wait_for(edits.error)
+        agent.write_text(edits.unknown + good)
+        screen.wait_for("the version before runs on", times=2 if edits.refused == "the version before runs on" else 1)
         agent.write_text(good)
         screen.wait_for("restarted in 0.", times=3)
         screen.type("last\r")

@@ -80,12 +80,14 @@ def test_it_is_a_good_bundle_with_a_page_that_explains_it(name: str) -> None:
     assert f"podium deploy examples/{name}" in (EXAMPLES / name / "README.md").read_text()
 
 
+@pytest.mark.proves("SDK-EXAMPLES-EQUAL")
 @in_every_language
 def test_echo_says_what_you_said(up: Up, suffix: str) -> None:
     instance_id = up.run("create", f"echo{suffix}").strip()
     assert up.run("send", instance_id, "hello there").strip() == "hello there"
 
 
+@pytest.mark.proves("SDK-EXAMPLES-EQUAL")
 @in_every_language
 def test_counter_remembers_over_a_stop(up: Up, suffix: str) -> None:
     memory = f"memory{suffix}"
@@ -98,6 +100,7 @@ def test_counter_remembers_over_a_stop(up: Up, suffix: str) -> None:
     assert up.json("state", memory)["state"]["history"] == ["one", "count to 5", "three"]
 
 
+@pytest.mark.proves("SDK-EXAMPLES-EQUAL")
 @in_every_language
 def test_toolsmith_makes_every_event_an_agent_can_make(up: Up, suffix: str) -> None:
     smith = f"smith{suffix}"

@@ -43,6 +43,7 @@ async def _told(caller: Caller, deployment: str) -> Any:
     return json.loads(answer.body["text"])
 
 
+@pytest.mark.proves("PACKAGES-END-WITH-INSTALLER")
 @in_every_language
 async def test_a_script_of_a_package_reaches_nothing_of_the_host_and_does_not_live_on(
     caller: Caller, daemons: Daemons, agent_type: str, tmp_path: Path, runtime: Runtime, private: Path
