@@ -4,11 +4,12 @@ import pytest
 
 from benchmarks.delta_state import AIM_MICROSECONDS, KINDS, microseconds
 
-SCALARS = [name for name in KINDS if "…" not in name]
+SCALARS = [name for name in KINDS if name != "record"]
 
 
 @pytest.mark.proves("STATE-MUTATION-COST")
 @pytest.mark.parametrize("kind", SCALARS)
 def test_a_tracked_mutation_costs_at_most_three_microseconds(kind: str) -> None:
+    _, mutate = KINDS[kind]
     # Other processes only ever make a round longer: one that is quick enough shows what tracking costs.
-    assert any(microseconds(KINDS[kind], tracked=True) <= AIM_MICROSECONDS for _ in range(40))
+    assert any(microseconds(mutate, tracked=True) <= AIM_MICROSECONDS for _ in range(40))
