@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from typing import Final
 
+from podium.base.discovery.port import LEASE_TTL_SECONDS
 from podium.base.http import Call
 from podium.gateway.adapters.coordinators import (
     FIRST_ERROR_STATUS,
@@ -31,6 +32,9 @@ from podium.wire.rest import Instance, InstanceCreate
 
 _TRY_ANOTHER: Final = frozenset({ErrorCode.NO_COORDINATOR_AVAILABLE, ErrorCode.DRAINING})
 """Refusals after which another coordinator may take the instance: this one has done nothing."""
+
+HELD_SECONDS: Final = LEASE_TTL_SECONDS + 5.0
+"""How long a create waits for an agent to be let go: a lease runs out within its TTL, and a holder that lives has told by then."""
 
 
 class Creator:
@@ -73,6 +77,19 @@ class Creator:
         )
 
     async def _make(self, call: Call, plan: Plan) -> tuple[Instance, bool]:
+        """Waits while the agent is held by a host that nobody knows an instance of it on: one that died while it made it, or is
+        just letting go. After that its lease has run out, or its instance is known."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + HELD_SECONDS
+        while True:
+            try:
+                return await self._make_now(call, plan)
+            except PodiumError as error:
+                if error.code is not ErrorCode.AGENT_IN_USE or error.retry_after is None or loop.time() >= end:
+                    raise
+                await asyncio.sleep(error.retry_after)
+
+    async def _make_now(self, call: Call, plan: Plan) -> tuple[Instance, bool]:
         deployment = plan.deployment
         agent = await self._parts.resolver.agent_or_none(call.identity, plan.agent_id, plan.tenant_id)
         home: str | None = None
