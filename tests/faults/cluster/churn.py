@@ -35,6 +35,8 @@ class Churn:
 
     def __init__(self, name: str, gateways: Sequence[str], key: str, deployment: str, lots: random.Random) -> None:
         self.lives: list[Life] = []
+        self.findings: list[str] = []
+        self._number = 0
         self._name = name
         self._gateways = gateways
         self._headers = {"Authorization": f"Bearer {key}"}
@@ -44,8 +46,12 @@ class Churn:
     async def live(self, over: asyncio.Event) -> None:
         """One agent after another until it is `over`."""
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-            while not over.is_set() and len(self.lives) < LIVES_MAX:
-                await self._one(session, len(self.lives))
+            while not over.is_set() and self._number < LIVES_MAX:
+                self._number += 1
+                try:
+                    await self._one(session, self._number)
+                except AssertionError as error:
+                    self.findings.append(f"{self._name}-{self._number}: {error}")
                 await asyncio.sleep(self._lots.uniform(0.5, 2.0))  # the load is irregular on purpose
 
     async def _one(self, session: aiohttp.ClientSession, number: int) -> None:
@@ -70,7 +76,7 @@ class Churn:
 
     async def check(self, session: aiohttp.ClientSession) -> list[str]:
         """What is not as it was answered."""
-        findings = []
+        findings = list(self.findings)
         for life in self.lives:
             path = f"/api/v1/instances/{life.instance_id}"
             status, info = await self._insist(session, "GET", path)
