@@ -48,7 +48,13 @@ def examine() -> list[Finding]:
         _memory(),
         _workspaces(),
         _bun(),
-        _program("Litestream", "litestream", "for replicas in S3 (not there yet); https://litestream.io", []),
+        _program(
+            "Litestream",
+            "litestream",
+            "for replicas of agents on several hosts; https://litestream.io",
+            [],
+            ask="version",
+        ),
         _variable("Valkey", "VALKEY_URL", "for several hosts; set VALKEY_URL"),
         _variable("S3", "S3_BUCKET", "an object store for several hosts; set S3_BUCKET"),
     ]
@@ -170,21 +176,23 @@ def _variable(what: str, variable: str, remedy: str, environment: Mapping[str, s
     return Finding(what, given, f"{variable} is set" if given else f"{variable} is not set", remedy)
 
 
-def _program(what: str, name: str, remedy: str, otherwise: list[str]) -> Finding:
+def _program(what: str, name: str, remedy: str, otherwise: list[str], ask: str = "--version") -> Finding:
     path = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
     command = [path] if path else otherwise
-    version = _version_of(command) if command else None
+    version = _version_of(command, ask) if command else None
     if version is None:
         return Finding(what, False, "not found", remedy)
     return Finding(what, True, f"{version}{f' ({path})' if path else ''}")
 
 
 def _version_of(
-    command: list[str], run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
+    command: list[str],
+    ask: str = "--version",
+    run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run,
 ) -> str | None:
     try:
         answer = run(
-            [*command, "--version"],
+            [*command, ask],
             capture_output=True,
             text=True,
             timeout=ASK_SECONDS,
