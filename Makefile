@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 UV_VERSION := 0.13.8
 STAMP := $(VENV)/.set-up
 WORKERS ?= 2
+SECONDS ?= 1800
 
 .PHONY: help setup demo check lint test bench bench-chronicle docs soak clean
 
@@ -32,8 +33,9 @@ test: setup ## linters and the whole suite
 	@bash tools/lint.sh
 	@$(PY) -m pytest tests -n $(WORKERS) --dist=loadfile
 
-soak: setup ## the crash proofs, many times over
-	@PODIUM_FAULT_RUNS=$${RUNS:-25} $(PY) -m pytest tests/faults -n $(WORKERS) -q
+soak: setup ## the crash proofs, RUNS times over, and the fault bench of the cluster for SECONDS
+	@PODIUM_FAULT_RUNS=$${RUNS:-25} $(PY) -m pytest tests/faults --ignore=tests/faults/cluster -n $(WORKERS) -q
+	@PODIUM_BENCH_SECONDS=$(SECONDS) $(PY) -m pytest tests/faults/cluster -q -s
 
 bench: setup ## all benchmarks, with peers where they can be installed
 	@PYTHONDONTWRITEBYTECODE= $(PY) -m compileall -q src
