@@ -30,7 +30,7 @@ class Agent(BaseAgent):
         await reply.stream_token("end", final=True)
 """
 
-TOKENS = 30_000
+TOKENS = 60_000
 ROUNDS = 2
 
 

@@ -163,3 +163,28 @@ async def test_while_the_replica_is_away_everything_waits_and_then_goes_on(
         assert len(follower.acks) == 2
         check([follower])
     assert "showing_goes_on" in home.said("coordinator")
+
+
+@pytest.mark.leaves("processes", "descriptors")  # as above
+async def test_a_fork_that_was_told_of_is_there_when_its_host_is_lost(
+    cluster: Cluster, calls: Caller, tmp_path: Path
+) -> None:
+    deployment = await calls.deploy(tmp_path / "worker", f"worker-{uuid.uuid4().hex[:6]}", WORKER)
+    made = await calls.create(deployment, **SYNC)
+    base, home = f"/api/v1/instances/{made['instance_id']}", cluster.named(made["coordinator_id"])
+    assert (await calls("POST", f"{base}/messages?wait=true", json={"text": "first"})).status == 200
+    forked = await calls("POST", f"/api/v1/agents/{made['agent_id']}/fork", json={})
+    home.kill("coordinator")
+    try:
+        assert forked.status == 201, forked.text
+        other = f"/api/v1/instances/{forked.body['instance_id']}"
+
+        async def goes_on() -> bool:
+            return (await calls("POST", f"{other}/messages?wait=true", json={"text": "second"})).status == 200
+
+        await wait_until(goes_on, 40, "the fork to go on")
+        assert (await calls("GET", f"{other}/state")).body["state"]["done"] == ["first", "second"]
+        assert (await calls("GET", f"{other}/files/first")).text == "first" * 1000
+        assert not [event for event in await _journal(calls, other) if event["messageType"] == "event.lost"]
+    finally:
+        home.start("coordinator")

@@ -125,15 +125,15 @@ class Forks:
         supervisor, facts = self._supervisor, instance.facts
         await supervisor.births.claim(instance, {})
         supervisor.parts.store_options.fault("fork.claimed")
-        both = (
-            supervisor.parts.workspaces.fork(source.facts.agent_id, moment.iteration, facts.agent_id),
-            moments.sealed(source, moment),
-        )
-        for done in await asyncio.gather(*both, return_exceptions=True):  # neither goes on when the other has failed
-            if done is not None:
-                raise done
+        async with supervisor.replication.apart(source.facts.agent_id):
+            both = (
+                supervisor.parts.workspaces.fork(source.facts.agent_id, moment.iteration, facts.agent_id),
+                moments.sealed(source, moment),
+            )
+            for done in await asyncio.gather(*both, return_exceptions=True):  # neither goes on when the other has failed
+                if done is not None:
+                    raise done
         supervisor.parts.store_options.fault("fork.files")
-        supervisor.replication.changed(source.facts.agent_id)
         with source.reading() as store:
             store.fork(instance.directory, facts.agent_id, moment.seq, moment.state_version)
         supervisor.parts.store_options.fault("fork.shared")

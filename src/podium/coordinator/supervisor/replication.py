@@ -8,7 +8,8 @@ killed in between knows what it still has to bring outside.
 
 import asyncio
 import logging
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -37,6 +38,9 @@ LAST_PAUSE_SECONDS: Final = 10.0
 
 OUTSIDE: Final = "outside"
 """An empty file in an agent's directory: everything of it is in the replica."""
+
+APART_PAUSE_SECONDS: Final = 0.05
+"""How often it is looked whether an agent that is being sealed may be replicated again."""
 
 SETTLED_SECONDS: Final = 5.0
 """How long the end of a coordinator waits for last changes that the replica has not taken yet."""
@@ -71,6 +75,7 @@ class Replication:
         self._open: dict[str, Instance] = {}
         self._changed: set[str] = set()
         self._attached: set[str] = set()
+        self._apart: dict[str, int] = {}
         self._owed: dict[str, Instance] = {}  # at rest, and their last changes not outside yet
         self._behind_since: dict[str, float] = {}
         self._probed = 0.0
@@ -106,7 +111,7 @@ class Replication:
         self._changed.add(agent_id)
         if agent_id not in self._attached:
             self._behind_since.setdefault(agent_id, self._supervisor.parts.clock.monotonic())
-        if agent_id not in self._following:
+        if agent_id not in self._following and agent_id not in self._apart:
             task = self._supervisor.tasks.start(self._follow(agent_id), f"replicate {agent_id}")
             self._following[agent_id] = task
             task.add_done_callback(lambda _: self._following.pop(agent_id, None))
@@ -142,12 +147,34 @@ class Replication:
             raise ReplicaUnavailableError("this host has no replicas")
         try:
             async with asyncio.timeout(seconds):
+                while agent_id in self._apart:
+                    await asyncio.sleep(APART_PAUSE_SECONDS)
                 while agent_id in self._following:
                     await asyncio.wait({self._following[agent_id]})
                 await self._supervisor.parts.workspaces.uploaded(agent_id)
         except TimeoutError:
             raise ReplicaUnavailableError(f"the agent was not replicated within {seconds:g} s") from None
         await self.replicas.sync(agent_id, seconds)
+
+    @asynccontextmanager
+    async def apart(self, agent_id: str) -> AsyncIterator[None]:
+        """Within the block nothing of the agent is replicated, for it may be sealed only while nobody else reads it; then all of it is
+        again, in a new generation."""
+        self._apart[agent_id] = self._apart.get(agent_id, 0) + 1
+        try:
+            following = self._following.get(agent_id)
+            if following is not None:
+                following.cancel()
+                await asyncio.wait({following})
+            self._attached.discard(agent_id)
+            if self.replicas is not None:
+                await self.replicas.drop(agent_id)
+            yield
+        finally:
+            self._apart[agent_id] -= 1
+            if not self._apart[agent_id]:
+                del self._apart[agent_id]
+                self.changed(agent_id)
 
     async def lose(self, agent_id: str) -> None:
         """The agent is another host's: nothing more is written, at once."""
