@@ -1,10 +1,12 @@
 """Agents that have work go on when their host is lost, without anybody asking; the others wait until somebody does."""
 
+import asyncio
 import time
 from pathlib import Path
 
 import pytest
 
+from podium.coordinator.supervisor.work import LINGER_SECONDS
 from tests.system.api import Caller
 from tests.system.cluster.agents import at, moved, replicated, say, state, where, worker
 from tests.system.cluster.cluster import Cluster
@@ -25,6 +27,7 @@ async def test_turns_that_ran_go_on_elsewhere_by_themselves_and_what_was_idle_st
     home = idle["coordinator_id"]
     busy = [await at(calls, deployment, home) for _ in range(4)]
     await say(calls, idle["instance_id"], "hello")
+    await asyncio.sleep(LINGER_SECONDS)
     for instance_id in busy:
         await say(calls, instance_id, "one")
         sent = await calls("POST", f"/api/v1/instances/{instance_id}/messages", json={"text": "slow 6"})

@@ -37,11 +37,11 @@ AT_ONCE: Final = 8
 PAGE: Final = 500
 """Records in one page of a list."""
 
-FIRST_PAUSE_SECONDS: Final = 0.3
-LAST_PAUSE_SECONDS: Final = 2.0
+FIRST_PAUSE_SECONDS: Final = 0.2
+LAST_PAUSE_SECONDS: Final = 0.4
 """Pauses before an agent whose lease is still held, or that could not be had, is tried again: from the first, doubled, up to the last."""
 
-TRIES: Final = 12
+TRIES: Final = 25
 """How often one agent is tried before it is left to the next look."""
 
 

@@ -44,6 +44,7 @@ from podium.coordinator.supervisor.rescues import Rescues
 from podium.coordinator.supervisor.rewinds import Rewinds
 from podium.coordinator.supervisor.showing import LAST_WORDS_SECONDS, settled
 from podium.coordinator.supervisor.templates import Templates
+from podium.coordinator.supervisor.work import Work
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import Reason, Terminated
@@ -104,6 +105,7 @@ class Supervisor:
         self.removals: dict[str, asyncio.Task[None]] = {}  # agents being erased: nothing of their name may be made
         self._runtime: dict[str, Any] = {}
         self.replication = Replication(self)
+        self.work = Work(self._shown, lingers=parts.replicas is not None)
         self.around = Surroundings(
             clock=parts.clock,
             new_id=parts.new_id,
@@ -179,6 +181,7 @@ class Supervisor:
         """Puts everything down and closes what the supervisor was given, discovery excepted."""
         await self.put_down()
         await self.replication.settled()
+        self.work.close()
         await self.announcer.close()
         self.timers.close()
         await self.tasks.close()
@@ -286,6 +289,7 @@ class Supervisor:
     def forget(self, instance: Instance) -> None:
         """The instance is not here any more."""
         instance.files.leave()
+        self.work.forget(instance)
         self.instances.pop(instance.facts.instance_id, None)
         if self._by_agent.get(instance.facts.agent_id) is instance:
             del self._by_agent[instance.facts.agent_id]
@@ -482,7 +486,7 @@ class Supervisor:
             created_at=facts.created_at,
             reason=facts.reason,
             shown=instance.showing.heads.seq if instance.showing is not None else 0,
-            has_work=instance.has_work,
+            has_work=self.work.of(instance),
         )
 
     def facts_of(self, entry: InstanceEntry, *, secret: bool = True) -> Facts:
@@ -517,7 +521,8 @@ class Supervisor:
             return
         if instance.status in OVER or instance.status is InstanceStatus.STOPPING:
             self._save(instance.facts)
-        self.announcer.changed(instance.facts.instance_id, lambda: self.record_of(instance))
+        self.work.noted(instance)
+        self._shown(instance)
         if instance.status is InstanceStatus.FAILED and instance.birth is None:
             self.tasks.start(self._bury(instance), f"bury {instance.facts.instance_id}")
 
