@@ -82,6 +82,12 @@ class Lost(Event, frozen=True):
     reason: str
 
 
+class StillThere(Event, frozen=True):
+    """A process of the agent ended, its instance goes on. Clients were told `terminated`: they are told the state again."""
+
+    instance_id: str
+
+
 class LetGo(Event, frozen=True):
     """The instance is to be stopped now: the session is archived or deleted, or Diminuendo is told to."""
 
@@ -275,6 +281,10 @@ class SessionLife:
         if self.state in ATTACHED and event.instance_id == self.instance_id:
             self._gone(event.reason)
 
+    def _still_there(self, event: StillThere) -> None:
+        if self.state in ATTACHED and event.instance_id == self.instance_id:
+            self._decided.append(Enter(self.state, self.instance_id))
+
     def _let_go(self, event: LetGo) -> None:
         if self.state is SessionState.ERROR:
             self._enter(SessionState.INACTIVE)
@@ -366,6 +376,7 @@ _HANDLERS: Final[dict[type[Event], Callable[[SessionLife, Any], None]]] = {
     Asked: SessionLife._asked,
     Resolved: SessionLife._resolved,
     Lost: SessionLife._lost,
+    StillThere: SessionLife._still_there,
     LetGo: SessionLife._let_go,
     IdleCheck: SessionLife._idle_check,
     Stopped: SessionLife._stopped,

@@ -28,6 +28,11 @@ class PodiumEventLike(Protocol):
         ...
 
     @property
+    def instance_id(self) -> str | None:
+        """Instance it comes from."""
+        ...
+
+    @property
     def turn_id(self) -> str | None:
         """Turn it belongs to."""
         ...

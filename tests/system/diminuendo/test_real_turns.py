@@ -5,19 +5,20 @@ from pathlib import Path
 
 import msgspec
 
+from diminuendo.domain.following import follow, shown
 from diminuendo.domain.life import (
     Attached,
     Connect,
     Create,
     Created,
+    Decision,
     Enter,
     IdleAt,
-    Lost,
     Needed,
+    Probe,
+    Probed,
     Proceed,
     SessionLife,
-    TurnBegan,
-    TurnOver,
 )
 from diminuendo.domain.mapper import map_podium_event, said_by_person
 from diminuendo.domain.sessions import SessionState
@@ -37,11 +38,13 @@ SESSION = "sess-aaaaaaaaaaaaaaaa"
 class Sitting:
     """A session as long as one process of Diminuendo lives."""
 
-    def __init__(self, root: Path, shown: list[StoredEvent]) -> None:
+    def __init__(self, root: Path, shown: list[StoredEvent], machine: SessionLife, instance_id: str) -> None:
         loop = asyncio.get_running_loop()
         clock = SystemClock()
         path = Places(root).session(SESSION)
         self.shown = shown
+        self.machine, self.instance_id = machine, instance_id
+        self.decided: list[Decision] = []
         self.store = SessionStore.open(path, SESSION, clock, loop.call_later, self.failed)
         resume = self.store.resume()
         self.after = resume.podium_seq
@@ -52,10 +55,14 @@ class Sitting:
 
     def take(self, event: PodiumEvent) -> None:
         mapped = map_podium_event(SESSION, event.turn_id, event)
-        self.store.append(mapped, self.shown.extend, event.seq, said_by_person(event))
+        told = shown(event, mapped, self.instance_id)
+        self.store.append(told, self.shown.extend, event.seq, said_by_person(event))
+        for happened in follow(event, mapped, self.instance_id, 1):
+            self.decided += self.machine.handle(happened)
 
     def crash(self) -> None:
         """What was not committed is gone, as when the process is killed."""
+        self.resume_turn = self.store.resume().turn_id
         self.store._connection.close()
 
 
@@ -66,7 +73,7 @@ def test_a_real_conversation_reaches_clients_once_and_in_order_over_a_crash(tmp_
 
 async def _converse(up: Up, root: Path) -> None:
     settings = ClientSettings((up.data / "address").read_text().strip(), (up.data / "dev-key").read_text().strip())
-    shown: list[StoredEvent] = []
+    told: list[StoredEvent] = []
     machine = SessionLife()
     async with PodiumClient(settings) as podium:
         await deploy(podium, Project(COUNTER))
@@ -74,7 +81,7 @@ async def _converse(up: Up, root: Path) -> None:
         made = await podium.instances.create(InstanceCreate("counter", agent_id=SESSION))
         assert machine.handle(Created(made.instance_id))[-1] == Connect(made.instance_id)
 
-        sitting = Sitting(root, shown)
+        sitting = Sitting(root, told, machine, made.instance_id)
         async with await podium.connect(made.instance_id, after=sitting.after) as stream:
             assert Proceed("turn") in machine.handle(Attached(made.instance_id, 0))
             await stream.send_message("count to 40")
@@ -82,38 +89,41 @@ async def _converse(up: Up, root: Path) -> None:
             async for event in stream.events:
                 sitting.take(event)
                 taken += event.kind == "stream_update"
-                if event.kind == "stream_start":
-                    assert machine.handle(TurnBegan(event.turn_id or "")) == [
-                        Enter(SessionState.RUNNING, made.instance_id)
-                    ]
                 if taken == 10:
                     break
+        assert sitting.decided[-1] == Enter(SessionState.RUNNING, made.instance_id)
         sitting.crash()
-        seen_before = len(shown)
+        seen_before = len(told)
 
-        sitting = Sitting(root, shown)
+        machine = SessionLife(machine.state, made.instance_id, sitting.resume_turn)
+        sitting = Sitting(root, told, machine, made.instance_id)
+        assert machine.recover() == [Enter(SessionState.ACTIVATING, made.instance_id), Probe(made.instance_id)]
+        alive = await podium.is_alive(made.instance_id)
+        assert machine.handle(Probed(made.instance_id, alive)) == [Connect(made.instance_id)]
         async with await podium.connect(made.instance_id, after=sitting.after) as stream:
+            assert machine.handle(Attached(made.instance_id, 0)) == [Enter(SessionState.RUNNING, made.instance_id)]
             async for event in stream.events:
                 sitting.take(event)
-                if event.kind == "stream_end":
-                    decided = machine.handle(TurnOver(1))
-                    assert isinstance(decided[-1], IdleAt)
                 if event.kind == "checkpoint":
+                    break
+            assert isinstance(sitting.decided[-1], IdleAt)
+            assert machine.state.value == "ready"
+            await podium.stop_instance(made.instance_id)
+            async for event in stream.events:
+                sitting.take(event)
+                if machine.state is SessionState.INACTIVE:
                     break
         sitting.store.flush()
         assert sitting.failures == []
         assert sitting.store.findings() == []
 
-        await podium.stop_instance(made.instance_id)
-        assert machine.handle(Lost(made.instance_id, "stopped")) == [Enter(SessionState.INACTIVE, None)]
-
-    assert 0 < seen_before < len(shown)
-    assert [event.seq for event in shown] == list(range(1, len(shown) + 1))
-    assert sitting.store.events_after(0, 10_000) == shown
+    assert 0 < seen_before < len(told)
+    assert [event.seq for event in told] == list(range(1, len(told) + 1))
+    assert sitting.store.events_after(0, 10_000) == told
     said = sitting.store.history(None, 10)
     assert [row.role for row in said] == ["user", "assistant"]
     assert (said[0].text, said[1].stop_reason, said[0].turn_id) == ("count to 40", "end_turn", said[1].turn_id)
-    streamed = "".join(_text(event.frame) for event in shown)
+    streamed = "".join(_text(event.frame) for event in told)
     assert streamed == said[1].text
     sitting.store.close()
 

@@ -27,6 +27,7 @@ from diminuendo.domain.life import (
     Refuse,
     Resolved,
     SessionLife,
+    StillThere,
     Stop,
     Stopped,
     TurnBegan,
@@ -117,6 +118,13 @@ def test_a_lost_instance_ends_the_turn_for_the_clients() -> None:
     _ = talk >> Lost("i0", "an earlier one")
     _ = talk >> Lost("i1", "stopped by somebody") << CutTurn("t1", "instance_lost", "stopped by somebody")
     _ = talk << Enter(S.INACTIVE, None)
+    talk.end()
+
+
+def test_an_instance_that_fell_asleep_leaves_the_session_where_it_is_and_clients_are_told() -> None:
+    _, talk = ready()
+    _ = talk >> StillThere("i1") << Enter(S.READY, "i1")
+    _ = talk >> StillThere("i0")
     talk.end()
 
 
@@ -211,6 +219,7 @@ EVENTS = st.one_of(
     st.builds(Asked, st.just("r")),
     st.builds(Resolved, st.just("r")),
     st.builds(Lost, INSTANCES, st.just("x")),
+    st.builds(StillThere, INSTANCES),
     st.builds(LetGo, st.just("x")),
     st.builds(IdleCheck, TIMES),
     st.builds(Stopped, INSTANCES),

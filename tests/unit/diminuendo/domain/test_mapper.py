@@ -218,7 +218,7 @@ class Anything:
 
     def __init__(self, message_type: Any, content: Any, ts: Any) -> None:
         self.message_type, self.content, self.ts = message_type, content, ts
-        self.turn_id = None
+        self.turn_id = self.instance_id = None
 
 
 @settings(max_examples=150, deadline=None)
