@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from diminuendo.domain.following import follow, shown
 from diminuendo.domain.life import (
@@ -66,6 +67,7 @@ class Sitting:
         self.store._connection.close()
 
 
+@pytest.mark.proves("DIM-SEQ", "DIM-RECOVERY")
 def test_a_real_conversation_reaches_clients_once_and_in_order_over_a_crash(tmp_path: Path) -> None:
     with running(tmp_path / "platform") as up:
         asyncio.run(_converse(up, tmp_path))

@@ -95,6 +95,7 @@ async def test_a_set_is_fetched_once_for_all_who_need_it_at_once(clock: ManualCl
     assert provider.asked == 1
 
 
+@pytest.mark.proves("DIM-ROTATION")
 async def test_a_key_that_is_new_is_found_and_one_that_was_taken_back_is_not(clock: ManualClock) -> None:
     provider = Provider(k1=ec_key("a"))
     cache = JwksCache(provider.fetch, clock)
@@ -117,6 +118,7 @@ async def test_a_key_that_was_taken_back_is_forgotten_within_ten_minutes(clock: 
     assert await kid(cache, "k1") is None
 
 
+@pytest.mark.proves("DIM-ROTATION")
 async def test_made_up_key_ids_do_not_make_us_ask_more_often(clock: ManualClock) -> None:
     provider = Provider(k1=ec_key("a"))
     cache = JwksCache(provider.fetch, clock)

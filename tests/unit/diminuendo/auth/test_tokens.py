@@ -65,6 +65,7 @@ async def test_an_audience_may_be_one_of_several_and_a_role_or_email_may_be_miss
     assert (await desk.checker.identify(token)).identity == Identity("ann", "", "t1", "member")
 
 
+@pytest.mark.proves("DIM-TOKENS")
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
@@ -112,6 +113,7 @@ async def test_a_token_of_a_key_that_is_not_published_is_refused(desk: Desk) -> 
     assert await desk.refused(stranger.sign(CLAIMS, "x")) == "the token is signed by an unknown key"
 
 
+@pytest.mark.proves("DIM-TOKENS")
 async def test_no_other_algorithm_is_taken_whatever_the_token_says(desk: Desk) -> None:
     pem = rsa_key("a").public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

@@ -50,6 +50,7 @@ def ready(now_ms: int = 0) -> tuple[SessionLife, Talk]:
     return machine, talk
 
 
+@pytest.mark.proves("DIM-ONE-ACTIVATION")
 def test_however_many_need_an_instance_one_is_made_and_all_proceed() -> None:
     machine = SessionLife()
     talk: Talk = Playbook(machine.handle)
@@ -165,6 +166,7 @@ def test_only_so_many_wait_for_one_activation() -> None:
 # ── after a restart ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.proves("DIM-RECOVERY")
 @pytest.mark.parametrize("state", sorted(set(S) - SETTLED - {S.DEACTIVATING}))
 def test_a_stale_session_whose_instance_is_alive_is_attached_again_where_its_turn_is(state: SessionState) -> None:
     machine = SessionLife(state, "i1", turn_id="t1", asked=frozenset({"r1"}))
@@ -178,6 +180,7 @@ def test_a_stale_session_whose_instance_is_alive_is_attached_again_where_its_tur
     talk.end()
 
 
+@pytest.mark.proves("DIM-RECOVERY")
 def test_a_stale_session_whose_instance_is_gone_is_inactive_and_the_next_turn_activates_it() -> None:
     machine = SessionLife(S.RUNNING, "i1", turn_id="t1")
     machine.recover()

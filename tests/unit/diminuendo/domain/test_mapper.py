@@ -108,6 +108,7 @@ def event(kind: str, **fields: Any) -> dict[str, Any]:
     return {"type": kind, "sessionId": "sess-1", "turnId": "turn-1", "seq": 0, "ts": 5, **fields}
 
 
+@pytest.mark.proves("DIM-MAPPER")
 @pytest.mark.parametrize(("name", "content", "kind", "fields"), GOLDEN, ids=[row[0] for row in GOLDEN])
 def test_each_name_becomes_its_event_by_message_type(name: str, content: Any, kind: str, fields: Any) -> None:
     assert mapped(name, content) == [event(kind, **fields)]
@@ -221,6 +222,7 @@ class Anything:
         self.turn_id = self.instance_id = None
 
 
+@pytest.mark.proves("DIM-MAPPER")
 @settings(max_examples=150, deadline=None)
 @given(
     message_type=st.sampled_from(sorted(ROWS)) | JSON,

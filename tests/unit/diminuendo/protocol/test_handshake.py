@@ -78,6 +78,7 @@ def test_nothing_is_done_for_a_client_before_it_is_somebody() -> None:
     talk.end()
 
 
+@pytest.mark.proves("DIM-TEN-SECONDS")
 def test_whoever_does_not_authenticate_within_ten_seconds_is_turned_away() -> None:
     talk = opened()
     _ = talk >> Deadline() << error("AUTH_FAILED", "no valid token within 10 seconds") << Close(4401, "AUTH_FAILED")

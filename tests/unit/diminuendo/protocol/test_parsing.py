@@ -129,6 +129,7 @@ def test_a_message_has_at_most_a_mebibyte() -> None:
     assert refused('"' + "é" * (MESSAGE_MAX_BYTES // 2) + '"').code is Code.MESSAGE_TOO_LARGE
 
 
+@pytest.mark.proves("DIM-ERRORS")
 @settings(max_examples=100, deadline=None)
 @given(frame=st.binary(max_size=60) | st.text(max_size=60))
 def test_no_frame_makes_it_raise_anything_else(frame: str | bytes) -> None:

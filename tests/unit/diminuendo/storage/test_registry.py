@@ -106,6 +106,7 @@ def test_members_are_changed_by_the_rules_or_not_at_all(registry: Registry) -> N
     assert registry.change_member(Role.OWNER, "bob", None) == {"ann": Role.OWNER}
 
 
+@pytest.mark.proves("DIM-LAST-OWNER")
 def test_two_owners_that_leave_at_once_leave_one(registry: Registry, tmp_path: Path, clock: ManualClock) -> None:
     for name in ("ann", "bob"):
         registry.change_member(Role.OWNER, name, Role.OWNER)

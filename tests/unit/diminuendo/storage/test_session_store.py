@@ -111,6 +111,7 @@ def test_events_are_numbered_from_one_without_gaps_over_restarts(desk: Desk) -> 
     assert b'"ts":1700000000000' in desk.shown[1].frame
 
 
+@pytest.mark.proves("DIM-SEQ")
 def test_nothing_is_shown_that_a_crash_could_take_back(desk: Desk) -> None:
     desk.append(text("a"), podium_seq=1)
     desk.append(text("b"), podium_seq=2)
