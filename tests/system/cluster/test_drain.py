@@ -17,6 +17,7 @@ pytestmark = pytest.mark.leaves("processes", "descriptors")
 """Coordinators that a test starts again are the cluster's, which outlives it."""
 
 
+@pytest.mark.proves("DRAIN-GIVES-ALL")
 async def test_a_drained_host_gives_all_its_agents_away_with_everything(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ async def test_a_drained_host_gives_all_its_agents_away_with_everything(
     await cluster.alive(calls, 2)
 
 
+@pytest.mark.proves("ROLLING-RESTART")
 async def test_all_coordinators_are_started_again_under_load_and_no_request_fails_and_no_event_is_lost(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ async def asks(apart: Cluster) -> AsyncIterator[Caller]:
         yield Caller(apart.gateway, session, await apart.gateway.key("apart"))
 
 
+@pytest.mark.proves("FENCE-CUT-OFF")
 async def test_a_host_that_is_cut_off_from_discovery_ends_its_agents_before_another_begins(
     apart: Cluster, asks: Caller, tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ async def test_a_host_that_is_cut_off_from_discovery_ends_its_agents_before_anot
     assert (await asks("DELETE", f"/api/v1/instances/{instance_id}")).status == 204
 
 
+@pytest.mark.proves("FENCE-FROZEN")
 async def test_a_host_that_was_frozen_writes_nothing_more_of_an_agent_that_went_on_elsewhere(
     apart: Cluster, asks: Caller, tmp_path: Path
 ) -> None:
@@ -97,6 +99,7 @@ async def test_a_host_that_was_frozen_writes_nothing_more_of_an_agent_that_went_
     assert (await asks("DELETE", f"/api/v1/instances/{instance_id}")).status == 204
 
 
+@pytest.mark.proves("DISCOVERY-AWAY")
 async def test_agents_and_connections_go_on_while_discovery_is_away_for_everyone(
     apart: Cluster, asks: Caller, tmp_path: Path
 ) -> None:
@@ -123,6 +126,7 @@ async def test_agents_and_connections_go_on_while_discovery_is_away_for_everyone
         assert "leases_lost" not in host.said("coordinator")[mark:]
 
 
+@pytest.mark.proves("DISCOVERY-EMPTIED")
 async def test_no_agent_is_lost_when_discovery_loses_everything(apart: Cluster, asks: Caller, tmp_path: Path) -> None:
     deployment = await worker(asks, tmp_path)
     awake = [await at(asks, deployment, home) for home in ("coord-0", "coord-1")]

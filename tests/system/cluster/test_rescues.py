@@ -19,6 +19,7 @@ RESCUED_SECONDS = 15.0
 """From the last heartbeat of a coordinator until its agents with work go on."""
 
 
+@pytest.mark.proves("RESCUE-WORK")
 async def test_turns_that_ran_go_on_elsewhere_by_themselves_and_what_was_idle_stays(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:
@@ -53,6 +54,7 @@ async def test_turns_that_ran_go_on_elsewhere_by_themselves_and_what_was_idle_st
     await cluster.alive(calls, 2)
 
 
+@pytest.mark.proves("RESCUE-ACKNOWLEDGED")
 async def test_a_message_that_was_acknowledged_a_moment_before_the_host_died_is_processed(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:

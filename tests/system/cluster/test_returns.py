@@ -15,6 +15,7 @@ pytestmark = pytest.mark.leaves("processes", "descriptors")
 """Coordinators that a test starts again are the cluster's, which outlives it."""
 
 
+@pytest.mark.proves("NEWEST-DATA")
 async def test_a_host_that_comes_back_runs_what_others_did_meanwhile_and_never_its_own_old_data(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:
@@ -48,6 +49,7 @@ async def test_a_host_that_comes_back_runs_what_others_did_meanwhile_and_never_i
     assert (await where(calls, instance_id))["coordinator_id"] == "coord-0"
 
 
+@pytest.mark.proves("DATA-OUTLIVE-HOST")
 async def test_a_stopped_agent_of_a_lost_host_can_be_read_and_goes_on_elsewhere(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:
@@ -76,6 +78,7 @@ async def test_a_stopped_agent_of_a_lost_host_can_be_read_and_goes_on_elsewhere(
     await cluster.alive(calls, 2)
 
 
+@pytest.mark.proves("REPLICATION-ENDS")
 async def test_no_process_of_a_killed_coordinator_is_left(cluster: Cluster, calls: Caller, tmp_path: Path) -> None:
     deployment = await worker(calls, tmp_path)
     instance_id = await at(calls, deployment, "coord-0")
@@ -92,6 +95,7 @@ async def test_no_process_of_a_killed_coordinator_is_left(cluster: Cluster, call
     assert (await calls("DELETE", f"/api/v1/instances/{instance_id}")).status == 204
 
 
+@pytest.mark.proves("ERASED-STAYS-ERASED")
 async def test_an_erased_agent_has_no_replica_and_does_not_come_back(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:
