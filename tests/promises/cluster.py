@@ -16,7 +16,7 @@ PROMISES: dict[str, dict[str, str]] = {
         "DISCOVERY-WHOLE-OR-NOTHING": "A process killed in a write leaves all of it or nothing, and blocks nobody.",
     },
     "durability": {
-        "SEQ-OVER-LOST-HOST": "When a host is lost, no client misses a number, sees one twice, or has to connect again.",
+        "SEQ-OVER-LOST-HOST": "When a host is lost, no client misses a number or sees one twice, and the turn that was cut off is shown whole.",
         "SYNC-LOSES-NOTHING": "With durability sync nothing that was acknowledged or shown is lost with a host, files included.",
         "SYNC-WAITS": "With durability sync everything waits while the replica is away, and goes on when it is back.",
         "SYNC-NEEDS-REPLICAS": "Durability sync is refused where nothing is replicated.",
