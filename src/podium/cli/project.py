@@ -2,11 +2,13 @@
 
 import contextlib
 import os
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from podium.base.bun import link_sdk
+from podium.base.bun import find_bun, link_sdk
 from podium.wire.manifest import MANIFEST_NAME, Manifest, ManifestError, parse_manifest
 
 if TYPE_CHECKING:
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 
 IGNORE_NAMES: Final = (".gitignore", ".podiumignore")
 """Files of ignore patterns; one deeper in the tree, and `.podiumignore` of the same directory, wins."""
+
+TRANSPILE_SECONDS: Final = 60.0
+"""How long reading all TypeScript files may take; a hundred take some tens of milliseconds."""
+
+_SCRIPTS: Final = frozenset({".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs"})
 
 ALWAYS_IGNORED: Final = (
     ".git/", ".hg/", ".venv/", "venv/", "__pycache__/", "*.py[co]", ".podium/", "node_modules/",
@@ -37,7 +44,7 @@ class Project:
         """Finds what the server, or the agent's start, would find later.
 
         Raises:
-            ManifestError: the entry does not exist among `files`.
+            ManifestError: the entry does not exist among `files`, or a TypeScript file can't be read (where there is a Bun to try it).
             SyntaxError: a Python file can't be compiled.
         """
         manifest = self.manifest
@@ -48,6 +55,9 @@ class Project:
         for path in files:
             if path.suffix == ".py":
                 compile((self.directory / path).read_bytes(), str(self.directory / path), "exec", dont_inherit=True)
+        scripts = [self.directory / path for path in files if path.suffix in _SCRIPTS]
+        if manifest.runtime == "typescript" and scripts:
+            _transpile(scripts)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -74,6 +84,24 @@ def provide_sdk(directory: Path) -> None:
     if read_manifest(directory).runtime == "typescript":
         with contextlib.suppress(OSError):  # deploying works without it
             link_sdk(directory)
+
+
+def _transpile(scripts: list[Path]) -> None:
+    """Has Bun read the files, each alone: nothing is imported, nothing runs.
+
+    Raises:
+        ManifestError: one can't be read, with Bun's words: file, line, column, reason.
+    """
+    bun = find_bun()
+    if bun is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="podium-check-") as scratch:
+        done = subprocess.run(
+            [bun, "build", "--no-bundle", *scripts, "--outdir", scratch],
+            capture_output=True, text=True, errors="replace", timeout=TRANSPILE_SECONDS, check=False,
+        )  # fmt: skip
+    if done.returncode != 0:
+        raise ManifestError(f"it would not run:\n{(done.stderr or done.stdout).strip()}")
 
 
 def _entry_files(manifest: Manifest) -> list[str]:

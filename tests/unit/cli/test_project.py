@@ -12,6 +12,7 @@ from podium.cli.scaffold import class_name, python_files, typescript_files
 from podium.cli.upload import packed, with_version
 from podium.wire.manifest import ManifestError, parse_manifest
 from podium.wire.refs import Version
+from tests.bun import needs_bun
 
 
 @pytest.fixture
@@ -115,6 +116,16 @@ def test_a_new_agent_in_typescript_packs_what_it_needs_and_finds_the_sdk_here(tm
     project.check(files)
     names = [".gitignore", ".podiumignore", "README.md", "package.json", "podium.toml", "src/agent.ts", "tsconfig.json"]
     assert [str(path) for path in files] == names
+
+
+@needs_bun
+def test_a_typescript_file_that_can_not_be_read_is_found_before_anything_is_sent(tmp_path: Path) -> None:
+    for name, text in typescript_files("my-agent").items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "src" / "other.ts").write_text("export const fine = 1;\nconst broken = ;\n")
+    with pytest.raises(ManifestError, match=r"other\.ts:2:16"), packed(Project(tmp_path)):
+        pass
 
 
 @pytest.mark.parametrize(("name", "made"), [("my-agent", "MyAgent"), ("a", "A"), ("2fast", "Agent2fast")])

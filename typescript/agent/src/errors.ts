@@ -42,7 +42,9 @@ export function errorName(error: unknown): string {
 
 /** What an error says; of what was thrown and is no error, its text. */
 export function errorMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const place = (error as { position?: { file?: string; line?: number; column?: number } | null } | null)?.position;
+  return place?.file === undefined ? message : `${message} (${place.file}:${place.line ?? 0}:${place.column ?? 0})`;
 }
 
 /** The stack of an error, and of those that caused it. */
