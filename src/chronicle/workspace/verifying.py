@@ -22,6 +22,7 @@ from chronicle.store.history import History
 from chronicle.store.history.check import check as check_history
 from chronicle.store.history.check import check_directory as check_history_directory
 from chronicle.store.pool import Pool
+from chronicle.store.pool.bodies import open_body
 from chronicle.store.pool.check import check as check_pool
 from chronicle.workspace import applying
 from chronicle.workspace.marks import Lock, mark_in_use, read_mount, was_clean
@@ -64,15 +65,40 @@ def check_unopened(root: Path) -> Iterator[Finding]:
 
 
 def _references(settings: Settings, history: History, pool: Pool) -> Iterator[Finding]:
-    """Kind `content-missing`: a version that has to be readable has no content in any tier."""
+    """Kinds `content-missing`: a version that has to be readable has no content in any tier; `object-damaged`: the remote tier has
+    it, nobody else, and what it has is damaged; `content-unreachable`: the remote tier can't be asked."""
     for digest in history.live_digests(settings.retention, int(time.time() * 1000)):
         try:
             there = pool.contains(digest)
+            damage = _damage_outside(pool, digest) if there else None
         except StorageError as error:
             yield Finding("content-unreachable", digest.hex(), f"the remote tier can't be asked: {error}", "loss")
             return
         if not there:
             yield Finding("content-missing", digest.hex(), "a version's content is in no tier", "loss")
+        if damage is not None:
+            yield Finding(
+                "object-damaged", f"object {digest.hex()}", f"in the remote tier, and it is not here: {damage}"
+            )
+
+
+def _damage_outside(pool: Pool, digest: bytes) -> str | None:
+    """What is wrong with a content that only the remote tier has, or None. It is read, and not kept."""
+    if pool.remote is None or pool.catalogue.find(digest) is not None:
+        return None
+    body = pool.remote.get(digest)
+    if body is None:
+        return "it is gone"
+    try:
+        manifest = open_body(digest, body).manifest
+    except DamagedError as error:
+        return str(error)
+    if manifest is not None:
+        for extent in manifest.extents():
+            damage = None if extent.digest is None else _damage_outside(pool, extent.digest)
+            if damage is not None:
+                return f"a chunk of it: {damage}"
+    return None
 
 
 def _registration(layout: Layout, settings: Settings, pool: Pool) -> Iterator[Finding]:

@@ -100,6 +100,14 @@ def test_a_large_file_counts_as_arrived_when_its_manifest_has(past: Past) -> Non
     at, workspace = past.settle_down()
     with workspace:
         assert at == 1
+        assert list(workspace.fsck()) == []
+        assert past.remote.gets > 1
+        spoilt = past.remote.order[0]
+        whole = past.remote.bodies[spoilt]
+        past.remote.bodies[spoilt] = whole[:-1] + bytes([whole[-1] ^ 1])
+        (found,) = workspace.fsck()
+        assert found.kind == "object-damaged"
+        past.remote.bodies[spoilt] = whole
         assert workspace.read(b"large") == content
 
 
@@ -171,6 +179,9 @@ def test_a_damaged_content_is_an_error_and_never_other_bytes(past: Past) -> None
     with workspace:
         with pytest.raises(DamagedError):
             workspace.read(b"a")
+        assert [(found.kind, found.where) for found in workspace.fsck()] == [
+            ("object-damaged", f"object {first.hex()}")
+        ]
         assert workspace.read(b"b") == b"two"
         del past.remote.bodies[second]
         assert workspace.read(b"b") == b"two"  # kept here when it was read
