@@ -26,7 +26,7 @@ from tests.system.cluster.followers import Follower, following
 from tests.system.daemons import Daemons, descendants
 from tests.waiting import wait_until
 
-AT_ONCE: Final = 8
+AT_ONCE: Final = 4
 LINGER: Final = "2s"
 """Workspaces of agents that fell asleep are unmounted after this; by default half a minute, which would only be waited for."""
 
@@ -81,6 +81,11 @@ async def _cluster() -> AsyncIterator[tuple[Cluster, Caller]]:
             caller = Caller(cluster.gateway, session, await cluster.gateway.key("bench"))
             await cluster.alive(caller, 2)
             yield cluster, caller
+    except BaseException:
+        for host in cluster.hosts:
+            told = [line for line in host.said("coordinator").splitlines() if '"level": "info"' not in line]
+            print("\n".join(line[:400] for line in told[-15:]))
+        raise
     finally:
         await asyncio.to_thread(cluster.close)
         shutil.rmtree(folder, ignore_errors=True)
@@ -186,7 +191,7 @@ async def failover(rounds: int) -> list[Row]:
             home = cluster.named(made["coordinator_id"])
             async with following(caller, made["instance_id"], 1) as (follower,):
                 await follower.say("go", "c-1")
-                await wait_until(lambda: len(follower.of_type("stream_token")) > 40, 30, "tokens")
+                await wait_until(lambda: len(follower.events) > 20, 30, "tokens")
                 took.append(await _first_after_kill(home, follower))
             _good(await caller("DELETE", f"/api/v1/instances/{made['instance_id']}"))
             home.start("coordinator")
