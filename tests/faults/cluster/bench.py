@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from podium.base.discovery import DiscoveryUnavailableError
 from podium.base.discovery.valkey import ValkeyDiscovery
 from tests.contract.servers import Server
 from tests.faults.cluster.network import Link, Network
+from tests.noise import leaks
 from tests.system.cluster.cluster import Cluster
-from tests.system.daemons import ADMIN_KEY, Daemon, Daemons, descendants
+from tests.system.daemons import ADMIN_KEY, Daemon, Daemons, descendants, reap_adopted
 from tests.waiting import wait_until
 
 KEPT: Final = ("appendonly yes", "appendfsync always")
@@ -77,6 +79,7 @@ class Bench(Cluster):
         """Ends everything."""
         try:
             super().close()
+            _reap()
         finally:
             if self._mounted:
                 subprocess.run(["umount", "-l", self.hosts[0].data], check=True, timeout=10)
@@ -112,6 +115,16 @@ class Bench(Cluster):
                 if what.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                     found.append(pid)
         return found
+
+    def kill_coordinator(self, host: int) -> float:
+        """SIGKILL, and waits for everything below it; returns when it was sent."""
+        daemons = self.hosts[host]
+        below = descendants(daemons.pid("coordinator"))
+        os.kill(daemons.pid("coordinator"), signal.SIGKILL)
+        died = time.time()
+        daemons.kill("coordinator")
+        reap_adopted(below)
+        return died
 
     def send(self, daemon: Daemon, number: int, sent: signal.Signals) -> None:
         """Sends a signal to a coordinator or gateway."""
@@ -167,3 +180,10 @@ class Bench(Cluster):
             yield
         finally:
             ballast.unlink()
+
+
+def _reap() -> None:
+    """What was killed below a daemon has become a child of this process, which adopts orphans, and is dead."""
+    for pid in leaks.children():
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)

@@ -31,21 +31,21 @@ EITHER: Final = (1.0, 20.0)
 @dataclass(frozen=True)
 class Episode:
     """A fault that was. `host`: whose agents could suffer, None: all of them. `began`, `ended`: by this machine's clock, in seconds.
-    `kills`: whether the coordinator ended at `began`, so that nothing has a later time by its hand."""
+    `died`: when its coordinator was dead, so that what was made later was made by another process."""
 
     name: str
     host: int | None
     began: float
     ended: float
-    kills: bool = False
+    died: float | None = None
 
     def __str__(self) -> str:
         where = "" if self.host is None else f" of host {self.host}"
         return f"{self.name}{where}, {self.ended - self.began:.1f} s"
 
 
-Work = Callable[[Bench, random.Random, int], Awaitable[None]]
-"""Does it to a host (or to the gateway of that number, as far as there is one), and undoes it."""
+Work = Callable[[Bench, random.Random, int], Awaitable[float | None]]
+"""Does it to a host (or to the gateway of that number, as far as there is one), and undoes it. Returns when a coordinator died."""
 
 
 @dataclass(frozen=True)
@@ -55,25 +55,25 @@ class Fault:
     name: str
     work: Work
     everywhere: bool = False
-    kills: bool = False
     needs_small_disk: bool = False
 
     async def happen(self, bench: Bench, lots: random.Random, busy: Sequence[int]) -> Episode:
         """Does it once, to one of these hosts."""
         host = 0 if self.needs_small_disk else lots.choice(busy)
         began = time.time()
-        await self.work(bench, lots, host)
-        return Episode(self.name, None if self.everywhere else host, began, time.time(), self.kills)
+        died = await self.work(bench, lots, host)
+        return Episode(self.name, None if self.everywhere else host, began, time.time(), died)
 
 
 # ── processes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _killed(seconds: tuple[float, float]) -> Work:
-    async def work(bench: Bench, lots: random.Random, host: int) -> None:
-        await asyncio.to_thread(bench.hosts[host].kill, "coordinator")
+    async def work(bench: Bench, lots: random.Random, host: int) -> float:
+        died = await asyncio.to_thread(bench.kill_coordinator, host)
         await asyncio.sleep(lots.uniform(*seconds))
         bench.hosts[host].start("coordinator")
+        return died
 
     return work
 
@@ -213,8 +213,8 @@ async def _disk_full(bench: Bench, lots: random.Random, host: int) -> None:
 
 
 FAULTS: Final = (
-    Fault("coordinator killed, back at once", _killed(SHORT), kills=True),
-    Fault("coordinator killed, gone", _killed(LONG), kills=True),
+    Fault("coordinator killed, back at once", _killed(SHORT)),
+    Fault("coordinator killed, gone", _killed(LONG)),
     Fault("coordinator stopped", _stopped(EITHER)),
     Fault("coordinator stopped for long", _stopped(LONG)),
     Fault("gateway killed", _gateway_killed, everywhere=True),

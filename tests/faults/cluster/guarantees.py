@@ -94,11 +94,12 @@ def check(evidence: Evidence, episodes: Sequence[Episode]) -> list[str]:
 def history_lost(evidence: Evidence, episodes: Sequence[Episode]) -> float:
     """How many seconds before a fault the oldest event was shown that is lost; 0: nothing from before a fault is."""
     found = [0.0]
-    for window in windows(evidence, episodes):
-        for log in evidence.logs.values():
-            for record in log:
-                if record["what"] == "event" and _is_lost(record, evidence.journal) and record["at"] <= window.until:
-                    found.append(window.fault - record["at"])
+    losses = windows(evidence, episodes)
+    for log in evidence.logs.values():
+        for record in log:
+            if record["what"] == "event" and _is_lost(record, evidence.journal):
+                faults = [window.fault for window in losses if record["at"] <= window.until]
+                found.append(min(faults) - record["at"] if faults else 0.0)
     return max(found)
 
 
@@ -180,15 +181,15 @@ def ran_twice(evidence: Evidence) -> float:
 def recoveries(evidence: Evidence, episode: Episode) -> float | None:
     """Seconds from the death of the agent's coordinator to the first event that was made after it, as its clients saw it; None: the agent
     was not there."""
-    if not episode.kills or owner_at(evidence.claims, episode.began) != episode.host:
+    if episode.died is None or owner_at(evidence.claims, episode.began) != episode.host:
         return None
     seen = [
         record["at"]
         for log in evidence.logs.values()
         for record in log
-        if record["what"] == "event" and record["at"] > episode.began and _made_after(record, episode.began)
+        if record["what"] == "event" and record["at"] > episode.died and _made_after(record, episode.died)
     ]
-    return min(seen) - episode.began if seen else None
+    return min(seen) - episode.died if seen else None
 
 
 def silence(evidence: Evidence, episode: Episode, until: float) -> float:
@@ -224,16 +225,16 @@ def _as_seen(log: Log, journal: Mapping[int, str], may_be_lost: Sequence[Window]
 
 
 def _without_lost(log: Log, journal: Mapping[int, str], may_be_lost: Sequence[Window]) -> list[dict[str, Any]]:
-    """A log without those promises that may be lost, and are."""
+    """A log without those promises that may be lost, and are; perhaps it was done when it was sent again, as another turn."""
     texts = {record["id"]: record["text"] for record in log if record["what"] == "sent"}
     events = [json.loads(frame) for frame in journal.values()]
-    heard = {event["content"].get("text") for event in events if event["messageType"] == "message.user"}
+    heard = {e["content"].get("text"): e.get("turnId") for e in events if e["messageType"] == "message.user"}
     return [
         record
         for record in log
         if not (
             record["what"] == "acked"
-            and texts[record["id"]] not in heard
+            and heard.get(texts[record["id"]]) != record["turn_id"]
             and any(window.since <= record["at"] <= window.until for window in may_be_lost)
         )
     ]

@@ -10,7 +10,7 @@ from tests.faults.cluster.episodes import Episode
 from tests.faults.cluster.evidence import Claim, Evidence, Pulse
 from tests.faults.cluster.guarantees import check, history_lost, owner_at, ran_twice, recoveries, silence
 
-KILLED = Episode("coordinator killed, gone", 0, 100.0, 115.0, kills=True)
+KILLED = Episode("coordinator killed, gone", 0, 100.0, 115.0, died=100.0)
 MOVED = (Claim(1, 0, 50.0), Claim(2, 1, 110.0))
 
 

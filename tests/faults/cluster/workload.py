@@ -32,6 +32,9 @@ OPEN_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 0.3
 """Before a refused message is sent again, or a lost connection is made again: at most so long."""
 
+TURN_SECONDS: Final = 30.0
+"""How long a client waits for the end of a turn before it goes on: a turn may be lost with its host."""
+
 LARGE: Final = 40_000
 """Characters of a larger file."""
 
@@ -127,7 +130,8 @@ class Client:
             number += 1
             turn = await self.send(f"{self.name}-{number}", f"{self._lots.choice(KINDS)} {self.name} {number}")
             if self._lots.random() < 0.7:
-                await self.seen_end(turn)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.seen_end(turn), TURN_SECONDS)
             await asyncio.sleep(self._lots.uniform(0.05, 0.4))  # the load is irregular on purpose
 
     async def seen_end(self, turn_id: str) -> None:
