@@ -8,7 +8,7 @@ STAMP := $(VENV)/.set-up
 WORKERS ?= 2
 SECONDS ?= 1800
 
-.PHONY: help setup demo check lint test bench bench-chronicle docs soak clean
+.PHONY: help setup demo check lint test bench bench-chronicle bench-cluster docs soak clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -47,6 +47,10 @@ bench-chronicle: setup ## the versioned workspace against the host's file system
 	@$(PY) -m benchmarks.chronicle.filesystem --rounds 3 --only "overlayfs,bindfs,pyfuse3,mfusepy"
 	@$(PY) -m benchmarks.chronicle.mounting
 	@$(PY) -m benchmarks.chronicle.scale
+
+bench-cluster: setup ## a cluster: what it costs at rest, failover, sync, placement; some minutes
+	@$(PY) -m benchmarks.placement
+	@$(PY) -m benchmarks.cluster
 
 docs: setup ## checks the docs: links, generated pages, every command
 	@$(PY) tools/check_docs.py

@@ -26,7 +26,7 @@ from tests.system.cluster.followers import Follower, following
 from tests.system.daemons import Daemons, descendants
 from tests.waiting import wait_until
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 6
 LINGER: Final = "2s"
 """Workspaces of agents that fell asleep are unmounted after this; by default half a minute, which would only be waited for."""
 
@@ -103,7 +103,7 @@ async def rest(agents: int, awake: int, seconds: float) -> list[Row]:
     """Processor time over some idle seconds, `agents` of which `awake` are awake and all others sleep."""
     async with _cluster() as (cluster, caller):
         deployment = await caller.deploy(cluster.directory / "agent", "bench-echo", ECHO)
-        asleep = await _make(caller, deployment, agents - awake, "500ms")
+        asleep = await _make(caller, deployment, agents - awake, "2s")
         await _make(caller, deployment, awake, "0")
         await wait_until(lambda: _sleeping(caller, len(asleep)), 300, f"{len(asleep)} agents to sleep")
         pids = [host.pid("coordinator") for host in cluster.hosts]
