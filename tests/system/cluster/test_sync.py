@@ -138,6 +138,7 @@ async def test_rest_answers_when_what_it_tells_is_replicated_and_what_that_costs
 
 
 @pytest.mark.proves("SYNC-WAITS")
+@pytest.mark.leaves("processes", "descriptors")  # the store of objects is started again for the tests that follow
 async def test_while_the_replica_is_away_everything_waits_and_then_goes_on(
     cluster: Cluster, calls: Caller, tmp_path: Path
 ) -> None:
