@@ -216,13 +216,14 @@ class TurnUsage(msgspec.Struct, frozen=True):
     cost_micro_dollars: int = 0
 
 
-class TurnResult(msgspec.Struct, frozen=True):
-    """`POST …/messages?wait=true`: the whole answer."""
+class TurnResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`POST …/messages?wait=true`: the whole answer. `error`, when the turn failed: what its `error` event says; the log has more."""
 
     turn_id: str
     text: str
     stop_reason: str
     usage: TurnUsage
+    error: str | None = None
 
 
 class ConversationMessage(msgspec.Struct, frozen=True, omit_defaults=True):

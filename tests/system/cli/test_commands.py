@@ -117,9 +117,13 @@ def test_a_turn_that_fails_is_a_failure_of_send_and_prints_where_to_look(up: Up)
     up.run("create", "failing", "--agent", "unlucky")
     answer = up.try_run("send", "unlucky", "hello")
     assert answer.returncode == 70
+    assert "stopped: error: " in answer.stderr
+    assert "no luck" in answer.stderr
     assert "podium logs unlucky" in answer.stderr
     as_json = up.try_run("send", "unlucky", "hello", "--json")
-    assert (as_json.returncode, json.loads(as_json.stdout)["stop_reason"]) == (70, "error")
+    result = json.loads(as_json.stdout)
+    assert (as_json.returncode, result["stop_reason"]) == (70, "error")
+    assert "no luck" in result["error"]
     assert "no luck" in up.run("logs", "unlucky")
 
 

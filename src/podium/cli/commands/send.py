@@ -33,7 +33,7 @@ async def command(
     result = await podium.instances.ask(instance_id, message, json_values(meta))
     printer.value(result, result.text)
     if result.stop_reason != "end_turn":
-        printer.note(f"stopped: {result.stop_reason}")
+        printer.note(f"stopped: {result.stop_reason}" + (f": {result.error}" if result.error else ""))
     if result.stop_reason == "error":
         printer.note(f"the log says why: podium logs {instance}")
         raise click.exceptions.Exit(MAPPINGS[ErrorCode.INTERNAL].exit)

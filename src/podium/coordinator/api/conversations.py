@@ -139,6 +139,7 @@ def turn_result(instance: Instance, turn_id: str) -> TurnResult:
         usage = store.usage_of(turn_id)
     texts: list[str] = []
     attempt = 0
+    failure: str | None = None
     for event in events:
         if event.type == "stream_start":
             started = int(_OBJECT.decode(event.content).get("attempt", 1))
@@ -147,8 +148,10 @@ def turn_result(instance: Instance, turn_id: str) -> TurnResult:
                 texts.clear()
         elif event.type == "stream_end":
             texts.append(str(_OBJECT.decode(event.content).get("text", "")))
+        elif event.type == "error":
+            failure = str(_OBJECT.decode(event.content).get("message", ""))
     stop_reason = (row.stop_reason if row is not None else None) or "error"
-    return TurnResult(turn_id, "".join(texts), stop_reason, usage)
+    return TurnResult(turn_id, "".join(texts), stop_reason, usage, failure if stop_reason == "error" else None)
 
 
 def _accepted(ack: Ack) -> MessageAccepted:

@@ -371,12 +371,16 @@ export interface StateView {
   state_schema?: number | null;
 }
 
-/** `POST …/messages?wait=true`: the whole answer. */
+/**
+ * `POST …/messages?wait=true`: the whole answer. `error`, when the turn failed: what its `error` event says; the log
+ * has more.
+ */
 export interface TurnResult {
   turn_id: string;
   text: string;
   stop_reason: string;
   usage: TurnUsage;
+  error?: string | null;
 }
 
 /** Sum of the turn's `usage.update` events. */
