@@ -130,7 +130,9 @@ class Forks:
                 supervisor.parts.workspaces.fork(source.facts.agent_id, moment.iteration, facts.agent_id),
                 moments.sealed(source, moment),
             )
-            for done in await asyncio.gather(*both, return_exceptions=True):  # neither goes on when the other has failed
+            for done in await asyncio.gather(
+                *both, return_exceptions=True
+            ):  # neither goes on when the other has failed
                 if done is not None:
                     raise done
         supervisor.parts.store_options.fault("fork.files")
