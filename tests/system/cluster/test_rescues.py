@@ -39,7 +39,6 @@ async def test_turns_that_ran_go_on_elsewhere_by_themselves_and_what_was_idle_st
     homes = [await moved(calls, instance_id, home) for instance_id in busy]
     took = time.monotonic() - lost_at
     print(f"{len(busy)} agents back after {took:.1f} s")
-    assert took < RESCUED_SECONDS
     assert home not in homes
 
     for instance_id in busy:
@@ -52,6 +51,7 @@ async def test_turns_that_ran_go_on_elsewhere_by_themselves_and_what_was_idle_st
     assert (await state(calls, idle["instance_id"]))["words"] == ["hello"], "somebody asked"
     cluster.named(home).start("coordinator")
     await cluster.alive(calls, 2)
+    assert took < RESCUED_SECONDS
 
 
 @pytest.mark.proves("RESCUE-ACKNOWLEDGED")
