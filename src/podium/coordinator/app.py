@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import Final, Literal
 
 import uvloop
 
@@ -34,6 +35,9 @@ from podium.coordinator.supervisor.facts import Timings
 from podium.coordinator.supervisor.supervisor import Capacity, Parts
 
 _log = logging.getLogger(__name__)
+
+HISTORIES_REPLICATED: Final = "CHRONICLE_HISTORY_REPLICATED"
+"""Tells Chronicle that somebody else moves the write-ahead logs of its histories."""
 
 
 def run(settings: CoordinatorSettings) -> None:
@@ -143,6 +147,8 @@ async def _serve(settings: CoordinatorSettings) -> None:
         closing.push_async_callback(discovery.close)
         closing.push_async_callback(objects.close)
         parts = parts_of(settings, discovery, objects)
+        if parts.replicas is not None:  # for the daemon that keeps the workspaces, a child of this process
+            os.environ[HISTORIES_REPLICATED] = "1"
         await parts.workspaces.start()
         closing.push_async_callback(parts.workspaces.stop)
         if parts.replicas is not None:

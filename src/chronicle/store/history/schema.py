@@ -197,12 +197,19 @@ WRITER_CACHE_KIB: Final = 1024
 """Page cache of the writing connection: holds the inner pages of the indexes of some million rows."""
 
 
+REPLICATED: Final = "CHRONICLE_HISTORY_REPLICATED"
+"""Environment variable: when it is set, somebody else replicates histories by their write-ahead logs (as Litestream does), and moves
+these logs into the files himself; a log that was begun anew behind his back would leave a hole in the replica."""
+
+
 def prepare_writer(connection: sqlite3.Connection) -> None:
     """How a writer works: commits reach the log at once and the disk at the next checkpoint (`batch(durable=True)` waits)."""
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}")
     connection.execute("PRAGMA journal_size_limit=8388608")
+    if os.environ.get(REPLICATED):
+        connection.execute("PRAGMA wal_autocheckpoint=0")
 
 
 def meta(connection: sqlite3.Connection) -> dict[str, int | str | bytes]:
