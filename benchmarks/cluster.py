@@ -84,7 +84,7 @@ async def _cluster() -> AsyncIterator[tuple[Cluster, Caller]]:
     except BaseException:
         for host in cluster.hosts:
             told = [line for line in host.said("coordinator").splitlines() if '"level": "info"' not in line]
-            print("\n".join(line[:400] for line in told[-15:]))
+            print("\n".join(line[:900] for line in told[-15:]))
         raise
     finally:
         await asyncio.to_thread(cluster.close)
