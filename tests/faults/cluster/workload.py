@@ -68,7 +68,12 @@ class Agent(BaseAgent):
             await reply.thinking(f"{{number}} ")
             await asyncio.sleep(0.02)
         body = text * (LARGE // len(text)) if kind == "write" else text
-        (ctx.workspace / text.replace(" ", "_")).write_text(body)
+        while True:
+            try:
+                (ctx.workspace / text.replace(" ", "_")).write_text(body)
+                break
+            except OSError:  # the disk is full: it waits for room
+                await asyncio.sleep(0.1)
         ctx.state.entries.append(text)
         ctx.state.count += 1
         await reply.stream_token(str(ctx.state.count), final=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from podium.base.discovery import AgentRecord, DiscoveryUnavailableError
 from podium.coordinator.adapters.catalog import InstanceEntry
 from podium.coordinator.adapters.replication import ReplicaUnavailableError
-from podium.coordinator.adapters.store import StoreConflictError, StoreError
+from podium.coordinator.adapters.store import StoreConflictError, StoreDamagedError, StoreError
 from podium.coordinator.adapters.vault import Given
 from podium.coordinator.domain.admission import admit
 from podium.coordinator.supervisor.facts import Facts
@@ -109,7 +109,10 @@ class Births:
             if isinstance(error, PodiumError):
                 return error
             _log.error("not_created", extra={"instance_id": wanted.instance_id, "error": str(error)})
-            return PodiumError(ErrorCode.INTERNAL, "the agent's databases can't be made")
+            if isinstance(error, StoreDamagedError | StoreConflictError):
+                return PodiumError(ErrorCode.INTERNAL, "the agent's databases can't be made")
+            # A full disk: another host may have room.
+            return PodiumError(ErrorCode.NO_COORDINATOR_AVAILABLE, "the host can't keep the agent now", retry_after=1.0)
         except BaseException:  # a bug or a cancellation: nothing half made stays then either
             await self.unmake(instance, new_agent=new_agent)
             raise
@@ -120,7 +123,7 @@ class Births:
         supervisor, facts = self._supervisor, instance.facts
         prepared = await supervisor.parts.deployments.ensure(facts.deployment)
         instance.use_manifest(prepared.manifest)
-        await supervisor.read_runtime_config()  # what was written just before this call counts, heard of or not
+        await supervisor.runtime_config.read()  # what was written just before this call counts, heard of or not
         await self.claim(instance, wanted.runtime_config)
 
     async def claim(self, instance: Instance, runtime_config: dict[str, Any]) -> None:
@@ -174,10 +177,10 @@ class Births:
         agent = supervisor.parts.catalog.agent(facts.agent_id)
         created_at = agent.created_at if agent is not None else facts.created_at
         try:
-            await supervisor.announcer.write_now(supervisor.record_of(instance))
+            await supervisor.announcer.write_now(supervisor.records.of(instance))
             await supervisor.parts.discovery.put_agent(self.agent_record(facts, created_at))
         except DiscoveryUnavailableError:
-            supervisor.announcer.changed(facts.instance_id, lambda: supervisor.record_of(instance))
+            supervisor.announcer.changed(facts.instance_id, lambda: supervisor.records.of(instance))
 
     async def tell_agent(self, entry: InstanceEntry, created_at: int) -> None:
         """Tells discovery that the data of an agent are here now.

@@ -30,8 +30,10 @@ from podium.wire.errors import ErrorCode, PodiumError, as_json
 from podium.wire.limits import CREATE_TIMEOUT_SECONDS
 from podium.wire.rest import Instance, InstanceCreate
 
-_TRY_ANOTHER: Final = frozenset({ErrorCode.NO_COORDINATOR_AVAILABLE, ErrorCode.DRAINING})
-"""Refusals after which another coordinator may take the instance: this one has done nothing."""
+_TRY_ANOTHER: Final = frozenset(
+    {ErrorCode.NO_COORDINATOR_AVAILABLE, ErrorCode.DRAINING, ErrorCode.WORKSPACE_UNAVAILABLE}
+)
+"""Refusals after which another coordinator may take the instance: this one has done nothing, or undone it."""
 
 HELD_SECONDS: Final = LEASE_TTL_SECONDS + 5.0
 """How long a create waits for an agent to be let go: a lease runs out within its TTL, and a holder that lives has told by then."""
