@@ -65,7 +65,7 @@ class Coordinator:
             self._describe,
             self._leases_lost,
             fencing=self._fencing() if parts.replicas is not None else None,
-            everything=lambda: self.supervisor.everything(),
+            everything=lambda: self.supervisor.records.everything(),
             monotonic=parts.clock.monotonic,
         )
         self.supervisor = Supervisor(parts, announcer, TaskOwner("coordinator"))

@@ -110,7 +110,7 @@ class Adoptions:
             raise
         instance = supervisor.alive(instance_id)  # it may have failed at once
         await supervisor.births.announce(instance)
-        await supervisor.announcer.moved(supervisor.record_of(instance))
+        await supervisor.announcer.moved(supervisor.records.of(instance))
         supervisor.parts.metrics.add("adoptions_total")
         _log.info("adopted", extra={"agent_id": agent_id, "instance_id": instance_id, "epoch": epoch})
 

@@ -87,7 +87,7 @@ class Departures:
         if not await supervisor.replication.leave(instance, OUTSIDE_SECONDS):
             _log.error("not_given_away", extra={"agent_id": agent_id})
             return  # only this host has all of it: it stays with it
-        record = msgspec.structs.replace(supervisor.record_of(instance), coordinator_id=NOBODY, has_work=has_work)
+        record = msgspec.structs.replace(supervisor.records.of(instance), coordinator_id=NOBODY, has_work=has_work)
         supervisor.forget(instance)
         supervisor.around.save(instance.facts)
         await supervisor.announcer.release(agent_id)

@@ -58,7 +58,9 @@ class Fences:
             return  # it is on its way out already
         instance.lost = True
         agent_id = instance.facts.agent_id
-        self._ending[agent_id] = supervisor.tasks.start(self._give_up(instance), f"give up {instance.facts.instance_id}")
+        self._ending[agent_id] = supervisor.tasks.start(
+            self._give_up(instance), f"give up {instance.facts.instance_id}"
+        )
 
     async def _give_up(self, instance: "Instance") -> None:
         supervisor = self._supervisor

@@ -37,7 +37,7 @@ def resident(supervisor: "Supervisor", agent_id: str, tenant_id: str | None) -> 
         raise PodiumError(ErrorCode.AGENT_NOT_FOUND, "the agent is not on this host")
     if entries[-1].status not in OVER:
         raise PodiumError(ErrorCode.QUOTA_EXCEEDED, "the agent can't be used now", retry_after=1.0)
-    return Instance(supervisor.facts_of(entries[-1], secret=False), supervisor.around)
+    return Instance(supervisor.records.facts(entries[-1], secret=False), supervisor.around)
 
 
 async def find(instance: Instance, at: wire.MomentRef | None) -> Moment:

@@ -77,7 +77,7 @@ class Recovery:
         if entry.status is InstanceStatus.DEPLOYING:
             await self._unmake(entry)
             return
-        instance = Instance(supervisor.facts_of(entry), supervisor.around)
+        instance = Instance(supervisor.records.facts(entry), supervisor.around)
         if not await self._hold(instance):
             _log.info("moved_away", extra={"agent_id": entry.agent_id, "instance_id": entry.instance_id})
             supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.TERMINATED, reason=MOVED)
@@ -88,7 +88,7 @@ class Recovery:
             return
         if not instance.facts.at_rest:
             self._host_lost(instance)
-        supervisor.announcer.changed(entry.instance_id, lambda: supervisor.record_of(instance))
+        supervisor.announcer.changed(entry.instance_id, lambda: supervisor.records.of(instance))
 
     async def _hold(self, instance: Instance) -> bool:
         """Whether this coordinator may still run the agent. If nobody can tell, it still has its lease, or had it last."""

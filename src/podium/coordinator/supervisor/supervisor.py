@@ -7,25 +7,22 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from chronicle import remove_tree
 from podium.base.clock import Clock
-from podium.base.discovery import Discovery, DiscoveryUnavailableError, InstanceRecord
-from podium.base.discovery.port import CHANNEL_CONFIG
+from podium.base.discovery import Discovery, DiscoveryUnavailableError
 from podium.base.entropy import IdSource
 from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
-from podium.coordinator.adapters.announcer import Announcer, Everything
+from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.catalog import Catalog, InstanceEntry
 from podium.coordinator.adapters.load import memory_in_use
 from podium.coordinator.adapters.replication import Replicas
 from podium.coordinator.adapters.store import AgentStore, StoreConflictError, StoreError, StoreOptions
 from podium.coordinator.adapters.timers import Timers
 from podium.coordinator.adapters.vault import Vault
-from podium.coordinator.domain import configuration
 from podium.coordinator.domain.admission import Room
 from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
@@ -37,18 +34,19 @@ from podium.coordinator.supervisor.facts import Facts, Surroundings, Timings
 from podium.coordinator.supervisor.fences import Fences
 from podium.coordinator.supervisor.forks import Forks
 from podium.coordinator.supervisor.instance import Instance
-from podium.coordinator.supervisor.moved import MOVED, NOBODY
+from podium.coordinator.supervisor.moved import MOVED
+from podium.coordinator.supervisor.records import Records
 from podium.coordinator.supervisor.recovery import Recovery
 from podium.coordinator.supervisor.replication import Replication
 from podium.coordinator.supervisor.rescues import Rescues
 from podium.coordinator.supervisor.rewinds import Rewinds
+from podium.coordinator.supervisor.runtime_config import RuntimeConfig
 from podium.coordinator.supervisor.showing import LAST_WORDS_SECONDS, settled
 from podium.coordinator.supervisor.templates import Templates
 from podium.coordinator.supervisor.work import Work
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import Reason, Terminated
-from podium.wire.link import ConfigChanged
 from podium.wire.status import OVER, InstanceStatus
 
 _log = logging.getLogger(__name__)
@@ -103,7 +101,7 @@ class Supervisor:
         self._aside: set[str] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self.removals: dict[str, asyncio.Task[None]] = {}  # agents being erased: nothing of their name may be made
-        self._runtime: dict[str, Any] = {}
+        self.runtime_config = RuntimeConfig(self)
         self.replication = Replication(self)
         self.work = Work(self._shown, lingers=parts.replicas is not None)
         self.around = Surroundings(
@@ -121,7 +119,7 @@ class Supervisor:
             starts=asyncio.Semaphore(parts.capacity.starts),
             put_aside=self._put_aside,
             status_changed=self._status_changed,
-            runtime_config=lambda: self._runtime,
+            runtime_config=lambda: self.runtime_config.now,
             opened=self.replication.opened,
             closed=self.replication.closed,
             changed=self.replication.changed,
@@ -133,6 +131,7 @@ class Supervisor:
             timings=parts.timings,
             metrics=parts.metrics,
         )
+        self.records = Records(self)
         self.births, self.forks, self.rewinds = Births(self), Forks(self), Rewinds(self)
         self.adoptions, self.rescues = Adoptions(self), Rescues(self)
         self.departures, self.fences = Departures(self), Fences(self)
@@ -144,9 +143,9 @@ class Supervisor:
         """Ends orphans, brings back what the catalog knows, and starts what has work."""
         await self.parts.processes.open()
         await asyncio.to_thread(self.adoptions.clean_up, self.parts.clock.now_ms())
-        await self.read_runtime_config()
+        await self.runtime_config.read()
         await Recovery(self).run()
-        self.tasks.start(self._follow_config(), "follow configuration")
+        self.tasks.start(self.runtime_config.follow(), "follow configuration")
         self.tasks.start(self.templates.run(), "cool templates")
 
     def announce(self) -> None:
@@ -262,7 +261,7 @@ class Supervisor:
         if entry is None:
             raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "there is no such instance on this host")
         self._check_here(entry)
-        return Instance(self.facts_of(entry, secret=False), self.around)
+        return Instance(self.records.facts(entry, secret=False), self.around)
 
     def _check_here(self, entry: InstanceEntry | None) -> None:
         """An instance that left this host, or may have: what lies here of it is old."""
@@ -357,7 +356,7 @@ class Supervisor:
         await self.parts.workspaces.close(instance.facts.agent_id)
         self.forget(instance)
         with suppress(DiscoveryUnavailableError):  # the loop writes it again
-            await self.announcer.write_now(self.record_of(instance))
+            await self.announcer.write_now(self.records.of(instance))
         await self.announcer.release(instance.facts.agent_id)
 
     async def remove_agent(self, agent_id: str, tenant_id: str | None) -> None:
@@ -412,109 +411,36 @@ class Supervisor:
     def _put_aside(self, instance: Instance) -> None:
         instance.lost = True
         self.forget(instance)
+        again = instance.facts.instance_id in self._aside  # its databases refused again, when it was brought back
         self._aside.add(instance.facts.instance_id)
-        self.tasks.start(self._come_back(instance), f"put aside {instance.facts.instance_id}")
+        work = self._end_aside(instance) if again else self._come_back(instance)
+        self.tasks.start(work, f"put aside {instance.facts.instance_id}")
 
-    async def _come_back(self, instance: Instance) -> None:
-        """Everything of the instance ends; it is recovered from its databases as soon as they can be used again."""
+    async def _end_aside(self, instance: Instance) -> None:
         await instance.life.end_now()
         instance.dismiss(CloseCode.TRY_LATER, "the agent's databases can't be written now")
         instance.close_store()
+
+    async def _come_back(self, instance: Instance) -> None:
+        """Everything of the instance ends; it is recovered from its databases as soon as they can be used again, once: two that
+        were brought back would write the same databases."""
+        await self._end_aside(instance)
+        instance_id = instance.facts.instance_id
         recovery = Recovery(self)
         while True:
             await asyncio.sleep(self.parts.timings.aside)
-            entry = self.parts.catalog.instance(instance.facts.instance_id)
-            if entry is None or entry.status in OVER or await recovery.bring_back(entry):
-                self._aside.discard(instance.facts.instance_id)
-                return
-
-    async def _follow_config(self) -> None:
-        async for _ in self.parts.discovery.subscribe(CHANNEL_CONFIG):
-            await self.read_runtime_config()
-
-    async def read_runtime_config(self) -> None:
-        """Takes over the runtime layer as it is now, and tells the agents whose configuration it changes."""
-        try:
-            record = await self.parts.discovery.config()
-        except DiscoveryUnavailableError:
-            _log.warning("runtime_config_unknown")
-            return
-        linked = [instance for instance in self.instances.values() if instance.life.linked]
-        before = {instance.facts.instance_id: instance.config() for instance in linked}
-        self._runtime = record.config
-        for instance in linked:
-            after = instance.config()
-            changes = configuration.differences(before[instance.facts.instance_id], after)
-            if changes:
-                instance.life.send_frame(ConfigChanged(changes=changes, config=after, source="runtime"))
-
-    def everything(self) -> Everything:
-        """All that discovery should know from this host, should it have lost it."""
-        agents = {agent.agent_id: agent for agent in self.parts.catalog.agents()}
-        newest = {entry.agent_id: entry for entry in self.parts.catalog.instances() if entry.reason != MOVED}
-        return Everything(
-            [self.births.agent_record(entry, agents[agent_id].created_at) for agent_id, entry in newest.items()],
-            [self._record_of_entry(entry) for entry in newest.values()],
-        )
-
-    def _record_of_entry(self, entry: InstanceEntry) -> InstanceRecord:
-        here = self.instances.get(entry.instance_id)
-        if here is not None:
-            return self.record_of(here)
-        away = Instance(self.facts_of(entry, secret=False), self.around)
-        record = self.record_of(away)
-        is_given_away = self.draining and entry.status not in OVER
-        return msgspec.structs.replace(record, coordinator_id=NOBODY) if is_given_away else record
+            entry = self.parts.catalog.instance(instance_id)
+            if entry is None or entry.status in OVER:
+                break
+            await recovery.bring_back(entry)
+            if instance_id in self.instances:  # else they refuse still
+                break
+        self._aside.discard(instance_id)
 
     # ── records ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _shown(self, instance: Instance) -> None:
-        self.announcer.changed(instance.facts.instance_id, lambda: self.record_of(instance))
-
-    def record_of(self, instance: Instance) -> InstanceRecord:
-        """The instance as discovery should know it."""
-        facts = instance.facts
-        return InstanceRecord(
-            instance_id=facts.instance_id,
-            agent_id=facts.agent_id,
-            tenant_id=facts.tenant_id,
-            agent_type=facts.deployment.agent_type,
-            deployment_id=facts.deployment.deployment_id,
-            coordinator_id=self.parts.coordinator_id,
-            epoch=facts.epoch,
-            status=facts.status,
-            created_at=facts.created_at,
-            reason=facts.reason,
-            shown=instance.showing.heads.seq if instance.showing is not None else 0,
-            has_work=self.work.of(instance),
-        )
-
-    def facts_of(self, entry: InstanceEntry, *, secret: bool = True) -> Facts:
-        """The facts the catalog has; without the secrets when they are not needed.
-
-        Raises:
-            SealingError: the secrets can't be opened.
-        """
-        agent = self.parts.catalog.agent(entry.agent_id)
-        facts = Facts(
-            instance_id=entry.instance_id,
-            agent_id=entry.agent_id,
-            tenant_id=entry.tenant_id,
-            deployment=entry.deployment,
-            created_at=entry.created_at,
-            uid_slot=agent.uid_slot if agent is not None else 0,
-            config=entry.config,
-            limits=entry.limits,
-            idle_timeout=entry.idle_timeout,
-            epoch=entry.epoch,
-            status=entry.status,
-            reason=entry.reason,
-            at_rest=entry.status is InstanceStatus.ASLEEP,
-        )
-        if secret:
-            given = self.parts.vault.open(entry.instance_id, entry.sealed)
-            facts.environment, facts.secrets = given.environment, given.secrets
-        return facts
+        self.announcer.changed(instance.facts.instance_id, lambda: self.records.of(instance))
 
     def _status_changed(self, instance: Instance) -> None:
         if instance.lost:

@@ -62,7 +62,7 @@ async def test_without_replicas_nobody_counts_and_nothing_waits(house: House) ->
     acks: list[Ack] = []
     send(instance, "hello", acknowledge=acks.append)
     assert len(acks) == 1
-    assert house.supervisor.record_of(instance).shown == 0
+    assert house.supervisor.records.of(instance).shown == 0
 
 
 async def test_by_default_a_step_is_shown_at_once_and_discovery_hears_how_far(house: House) -> None:
@@ -74,7 +74,7 @@ async def test_by_default_a_step_is_shown_at_once_and_discovery_hears_how_far(ho
     await until(lambda: bool(events(instance, "checkpoint")))
     assert replica.syncs == 0
     head = instance.store.head_seq
-    assert house.supervisor.record_of(instance).shown == head
+    assert house.supervisor.records.of(instance).shown == head
     await house.supervisor.announcer.flush()
     record = await house.discovery.instance(instance.facts.instance_id)
     assert record is not None
@@ -90,7 +90,7 @@ async def test_with_sync_the_agent_goes_on_and_nothing_is_shown_before_it_is_rep
     await until(lambda: bool(events(instance, "checkpoint")), "the turn, though nobody sees it")
     assert client.receive() == []
     assert visible(instance, instance.store).seq == shown
-    assert house.supervisor.record_of(instance).shown == shown
+    assert house.supervisor.records.of(instance).shown == shown
     late = Client(house, instance.facts.instance_id).receive()
     assert late[0].content["last_seq"] == shown
     waiting = asyncio.ensure_future(settled(instance))

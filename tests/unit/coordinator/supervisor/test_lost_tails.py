@@ -27,7 +27,7 @@ async def lost(
     entry = house.supervisor.parts.catalog.instance(instance.facts.instance_id)
     assert entry is not None
     entry = msgspec.structs.replace(entry, agent_id="lost", instance_id="inst-lost")
-    record = house.supervisor.record_of(instance)
+    record = house.supervisor.records.of(instance)
     record = msgspec.structs.replace(
         record, agent_id="lost", instance_id="inst-lost", coordinator_id=here, shown=shown, status=status
     )
