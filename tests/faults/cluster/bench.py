@@ -172,10 +172,9 @@ class Bench(Cluster):
         """The disk of host 0 is full."""
         assert self._mounted
         ballast = self.hosts[0].data / "ballast"
-        with ballast.open("wb") as file, contextlib.suppress(OSError):
-            while True:
-                file.write(bytes(1 << 16))
-                file.flush()
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(1 << 16)):
+                pass
         try:
             yield
         finally:
