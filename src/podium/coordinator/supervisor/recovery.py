@@ -82,6 +82,8 @@ class Recovery:
             _log.info("moved_away", extra={"agent_id": entry.agent_id, "instance_id": entry.instance_id})
             supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.TERMINATED, reason=MOVED)
             return
+        if supervisor.of_agent(entry.agent_id) is not None:
+            return  # somebody else brought it back while its lease was asked for; two would write the same databases
         supervisor.register(instance)
         if entry.status is InstanceStatus.STOPPING:
             await supervisor.finish(instance, "stop")

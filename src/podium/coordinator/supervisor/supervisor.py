@@ -289,7 +289,8 @@ class Supervisor:
         """The instance is not here any more."""
         instance.files.leave()
         self.work.forget(instance)
-        self.instances.pop(instance.facts.instance_id, None)
+        if self.instances.get(instance.facts.instance_id) is instance:  # else it was brought back, as another object
+            del self.instances[instance.facts.instance_id]
         if self._by_agent.get(instance.facts.agent_id) is instance:
             del self._by_agent[instance.facts.agent_id]
 
