@@ -21,7 +21,7 @@ class Cluster:
         self, directory: Path, hosts: int = 2, gateways: int = 1, *, apart: bool = False, **environment: str
     ) -> None:
         self.directory = directory
-        self.valkey = Server(directory / "valkey")
+        self.valkey = Server(directory / "valkey", "appendonly yes", "appendfsync always")  # keys outlive it
         self.s3 = S3Server(directory / "s3")
         shared = {
             "VALKEY_URL": f"valkey://127.0.0.1:{self.valkey.port}/0",
