@@ -105,6 +105,7 @@ class BatchWriter:
         try:
             with self._pool.batch(durable=self._durable) as batch:
                 for token in tokens:
+                    self._queue.breathe()
                     captured = self._capture(token, batch)
                     if captured is not None:
                         contents[id(token)] = captured

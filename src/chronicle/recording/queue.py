@@ -91,6 +91,7 @@ class Queue:
         self._room = room
         self._much = limits.gather_bytes
         self._quiet_at = (-1, -1)
+        self._breathed = 0
         self._late_at = 0.0
         self._overdue = 0
         self._moved = threading.Condition()
@@ -198,6 +199,20 @@ class Queue:
                 self._late_at = time.monotonic() + self._limits.late_s
             elif left <= 0:
                 self._overdue = len(self.items)
+
+    def breathe(self) -> None:
+        """Between two contents of a batch: waits while others are at work, as far as what there is may wait."""
+        asked = self._asked()
+        if asked == self._breathed:
+            return
+        while self._overdue <= 0 and time.monotonic() < self._late_at:
+            with self.lock:
+                if self._urgent or self._is_much:
+                    break
+                before, self._ring_at = self._asked(), self._limits.gather_items
+            if self._rung_within(self._limits.quiet_s) or before == self._asked():
+                break
+        self._breathed = self._asked()
 
     def _rung_within(self, seconds: float) -> bool:
         if self._bell.acquire(timeout=seconds):
