@@ -35,6 +35,9 @@ LAST_PAUSE_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 10.0
 """How long it may take to end; then it is killed."""
 
+SOCKET: Final = "control.sock"
+"""The control socket's name in the directory of its process."""
+
 _POLL_SECONDS: Final = 0.02
 _PR_SET_PDEATHSIG: Final = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -66,8 +69,9 @@ class Litestream:
         """`lost` is called whenever the process ended by itself."""
         self._program = program
         self._directory = directory
-        self._socket = directory / "control.sock"
+        self._socket = directory / SOCKET
         self._lost = lost
+        self._place = -1
         self._registered: dict[Path, str] = {}
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -89,9 +93,11 @@ class Litestream:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = self._directory / "litestream.yml"
         settings.write_text(
-            f"logging:\n  level: warn\nsocket:\n  enabled: true\n  path: {self._socket}\n  permissions: 0600\ndbs: []\n"
+            f"logging:\n  level: warn\nsocket:\n  enabled: true\n  path: {SOCKET}\n  permissions: 0600\ndbs: []\n"
         )
-        connector = aiohttp.UnixConnector(str(self._socket))
+        # A Unix socket's path has 107 bytes at most (unix(7)), and a data directory may lie deeper: both sides name it from where they are.
+        self._place = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        connector = aiohttp.UnixConnector(f"/proc/self/fd/{self._place}/{SOCKET}")
         self._session = aiohttp.ClientSession(connector=connector)
         try:
             await self._launch()
@@ -108,6 +114,9 @@ class Litestream:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        if self._place >= 0:
+            os.close(self._place)
+            self._place = -1
 
     async def register(self, database: Path, address: str) -> None:
         """Replicates a database to an address from now on, also after a restart of the process. Again is fine.
@@ -116,7 +125,7 @@ class Litestream:
             ReplicaUnavailableError: nobody answers.
         """
         self._registered[database] = address
-        await self._call("register", {"path": str(database), "replica_url": address})
+        await self._call("register", {"path": str(database.absolute()), "replica_url": address})
 
     async def unregister(self, database: Path) -> None:
         """Ends the replication of a database, after what was committed is in the replica if that can be reached. Again is fine.
@@ -125,7 +134,7 @@ class Litestream:
             ReplicaUnavailableError: nobody answers; it is replicated no more as soon as somebody does.
         """
         if self._registered.pop(database, None) is not None:
-            await self._call("unregister", {"path": str(database)})
+            await self._call("unregister", {"path": str(database.absolute())})
 
     async def sync(self, database: Path, seconds: float) -> None:
         """Returns when everything committed before is in the replica.
@@ -133,7 +142,7 @@ class Litestream:
         Raises:
             ReplicaUnavailableError: not within `seconds`, or nobody answers.
         """
-        wanted = {"path": str(database), "wait": True, "timeout": max(1, round(seconds))}
+        wanted = {"path": str(database.absolute()), "wait": True, "timeout": max(1, round(seconds))}
         await self._call("sync", wanted, seconds + 1)
 
     async def _call(self, what: str, body: dict[str, Any], seconds: float = CALL_SECONDS) -> None:
@@ -161,7 +170,7 @@ class Litestream:
 
         with contextlib.suppress(FileNotFoundError):
             self._socket.unlink()
-        command = (self._program, "replicate", "-config", str(self._directory / "litestream.yml"))
+        command = (self._program, "replicate", "-config", str(self._directory.absolute() / "litestream.yml"))
         try:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -169,6 +178,7 @@ class Litestream:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
+                cwd=self._directory,
                 start_new_session=True,
                 preexec_fn=end_with_parent,
             )
@@ -188,7 +198,7 @@ class Litestream:
             raise ReplicaUnavailableError(f"Litestream did not start within {READY_SECONDS:g} s") from None
         assert self._session is not None
         for database, address in list(self._registered.items()):
-            await _post(self._session, "register", {"path": str(database), "replica_url": address})
+            await _post(self._session, "register", {"path": str(database.absolute()), "replica_url": address})
         self._ready.set()
 
     async def _answers(self) -> bool:
