@@ -431,7 +431,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(self.parts.timings.aside)
             entry = self.parts.catalog.instance(instance_id)
-            if entry is None or entry.status in OVER or instance_id in self.instances:  # a gateway asked for it meanwhile
+            asked_for_meanwhile = instance_id in self.instances
+            if entry is None or entry.status in OVER or asked_for_meanwhile:
                 break
             await recovery.bring_back(entry)
             if instance_id in self.instances:  # else they refuse still
