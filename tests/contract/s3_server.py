@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -175,3 +176,14 @@ def _takes(client: S3Store) -> bool:
     except (obstore.exceptions.BaseError, OSError):
         return False
     return True
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[S3Server]:
+    """A server that is there for the length of a `with`."""
+    running = S3Server(directory)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.stop()

@@ -26,7 +26,7 @@ from podium.base.objects.s3 import PART_BYTES, S3Objects
 from podium.base.objects.s3_settings import S3Settings
 from podium.base.objects.spool import Spool
 from tests.contract.s3_between import Between, swallow, tell_busy
-from tests.contract.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, s3_settings
+from tests.contract.s3_server import ACCESS_KEY, SECRET_KEY, S3Server, s3_settings, serving
 from tests.waiting import free_port
 
 # The client library closes its connections on threads of its own, now and then seconds after the store was closed.
@@ -44,23 +44,15 @@ Opener = Callable[[S3Settings], S3Objects]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """One S3 server for those tests that let it live."""
-    running = S3Server(tmp_path_factory.mktemp("s3") / "data")
-    try:
-        running.start()
+    with serving(tmp_path_factory.mktemp("s3") / "data") as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture
 def mortal(tmp_path: Path) -> Iterator[S3Server]:
     """A server of the test's own."""
-    running = S3Server(tmp_path / "mortal")
-    try:
-        running.start()
+    with serving(tmp_path / "mortal") as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from chronicle import reaching
 
 _log = logging.getLogger(__name__)
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 _libc.renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
 _libc.umount2.argtypes = [ctypes.c_char_p, ctypes.c_int]
@@ -51,11 +50,6 @@ def _checked(result: int, *names: bytes) -> int:
 def rename(source: bytes, target: bytes, flags: int) -> None:
     """`renameat2(2)` with `RENAME_…` flags."""
     _checked(_libc.renameat2(AT_FDCWD, source, AT_FDCWD, target, flags), source)
-
-
-def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
-    """`fallocate(2)`."""
-    _checked(_libc.fallocate(fd, mode, offset, length))
 
 
 def mount(source: bytes, target: bytes, kind: bytes, flags: int, data: bytes) -> None:

@@ -189,12 +189,9 @@ class Session:
     def _carry_out(self, request: Request, handler: Handler) -> None:
         """Raises `Later` and nothing else."""
         with self._lock:
-            if not self._served.sync:
-                reply, waits = self._attempt(request, handler), False
-            else:
-                noted = self.notes.count
-                reply = self._attempt(request, handler)
-                waits = self.notes.count != noted
+            noted = self.notes.count
+            reply = self._attempt(request, handler)
+            waits = self._served.sync and self.notes.count != noted
         if reply is None:
             return
         if waits:

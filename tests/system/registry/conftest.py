@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.contract.s3_server import S3Server
+from tests.contract.s3_server import S3Server, serving
 from tests.system.api import Caller
 from tests.system.daemons import Daemons
 
@@ -17,23 +17,15 @@ StartHost = Callable[..., Awaitable[Caller]]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """One S3 server for those tests that let it live."""
-    running = S3Server(tmp_path_factory.mktemp("s3") / "data")
-    try:
-        running.start()
+    with serving(tmp_path_factory.mktemp("s3") / "data") as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture
 def mortal(tmp_path: Path) -> Iterator[S3Server]:
     """A server of the test's own."""
-    running = S3Server(tmp_path / "mortal")
-    try:
-        running.start()
+    with serving(tmp_path / "mortal") as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from chronicle.mount.notes import Later
 from chronicle.mount.operations.names import Names
 from chronicle.mount.protocol import Request
 from chronicle.mount.served import Handler, Served
+from chronicle.recording.allocating import allocate
 
 _KEPT: Final = os.O_SYNC | os.O_DSYNC
 """Flags of an open that go on to the plain file. The kernel does appending and direct I/O itself, above us."""
@@ -261,7 +262,7 @@ class Files:
         if not mode & host.FALLOC_FL_KEEP_SIZE:
             self._quota.require(offset + length - st.st_size)
         node.dirty = True
-        host.fallocate(handle.fd, mode, offset, length)
+        allocate(handle.fd, offset, length, mode)
         self._quota.measured(node, os.fstat(handle.fd))
         return protocol.ok(request.unique)
 

@@ -69,7 +69,6 @@ class Litestream:
         """`lost` is called whenever the process ended by itself."""
         self._program = program
         self._directory = directory
-        self._socket = directory / SOCKET
         self._lost = lost
         self._place = -1
         self._registered: dict[Path, str] = {}
@@ -169,7 +168,7 @@ class Litestream:
                 os._exit(1)
 
         with contextlib.suppress(FileNotFoundError):
-            self._socket.unlink()
+            (self._directory / SOCKET).unlink()
         command = (self._program, "replicate", "-config", str(self._directory.absolute() / "litestream.yml"))
         try:
             process = await asyncio.create_subprocess_exec(
