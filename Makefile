@@ -31,7 +31,7 @@ check: lint ## linters, types, layers, sizes and unit tests: the fast loop
 test: setup ## linters and the whole suite
 	@bash tools/install_test_programs.sh
 	@bash tools/lint.sh
-	@$(PY) -m pytest tests -n $(WORKERS) --dist=loadfile
+	@$(PY) tools/run_tests.py tests -n $(WORKERS) --dist=loadfile
 
 soak: setup ## the crash proofs, RUNS times over, and the fault bench of the cluster for SECONDS
 	@PODIUM_FAULT_RUNS=$${RUNS:-25} $(PY) -m pytest tests/faults --ignore=tests/faults/cluster -n $(WORKERS) -q
