@@ -3,6 +3,8 @@
 Each is one JSON object `{"type", "sessionId", "turnId", "seq", "ts", …}`; every field is always there.
 """
 
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 import msgspec
@@ -221,4 +223,10 @@ def encode(event: ClientEvent) -> bytes:
     return _ENCODER.encode(event)
 
 
+def decode(frame: bytes) -> ClientEvent:
+    """The event in the JSON text `encode` made."""
+    return _DECODER.decode(frame)
+
+
 _ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final[msgspec.json.Decoder[ClientEvent]] = msgspec.json.Decoder(reduce(or_, EVENT_TYPES))

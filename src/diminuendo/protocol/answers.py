@@ -71,7 +71,9 @@ class Pong(AnswerMessage, frozen=True, kw_only=True, tag="pong"):
 
 
 class Ack(AnswerMessage, frozen=True, kw_only=True, tag="ack"):
-    """What was asked for is done, or on its way; there is nothing to tell."""
+    """What was asked for is done, or on its way. `turn_id`: the turn a `run_turn` became; its message is durable."""
+
+    turn_id: str | UnsetType = UNSET
 
 
 class Session(msgspec.Struct, frozen=True, rename="camel"):

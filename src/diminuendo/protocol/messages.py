@@ -89,7 +89,7 @@ class LeaveSession(SessionMessage, frozen=True, tag="leave_session"):
 
 
 class RunTurn(SessionMessage, frozen=True, tag="run_turn"):
-    """A message for the agent. The same `client_turn_id` in the same session is done once."""
+    """A message for the agent; answered by `ack` with its `turnId`. The same `client_turn_id` in the same session is done once."""
 
     text: Text
     client_turn_id: Id | None = None

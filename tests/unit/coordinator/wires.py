@@ -10,8 +10,8 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from podium.base.http import ClusterAuthenticator, Upgrade
-from podium.coordinator.adapters.framing import pong_frame
-from podium.coordinator.adapters.websocket import WebSocket
+from podium.base.http.framing import pong_frame
+from podium.base.http.websocket import WebSocket
 from podium.coordinator.api.upgrades import Upgrades
 from podium.wire.commands import Ack
 from podium.wire.envelope import Event, read_event

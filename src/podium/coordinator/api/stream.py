@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from podium.base.http import Identity
-from podium.coordinator.adapters.framing import SYNC_BYTES, pong_frame, text_frame
+from podium.base.http.framing import SYNC_BYTES, pong_frame, text_frame
+from podium.base.http.websocket import WebSocket
 from podium.coordinator.adapters.store import StoreError
-from podium.coordinator.adapters.websocket import WebSocket
 from podium.coordinator.supervisor.audience import Published
 from podium.coordinator.supervisor.commands import Incoming
 from podium.coordinator.supervisor.instance import Instance

@@ -6,13 +6,16 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from podium.base.http import ClusterAuthenticator, Headers, Upgrade
-from podium.coordinator.adapters.websocket import CLOSE_SECONDS, WebSocket
+from podium.base.http.websocket import CLOSE_SECONDS, WebSocket
 from podium.coordinator.api.stream import StreamConnection, Wanted, parse_sync
 from podium.coordinator.supervisor.supervisor import Supervisor
 from podium.wire.errors import ErrorCode, PodiumError, as_json
 
 SYNC_HEADER: Final = "podium-sync"
 """32 hex characters: the mark a gateway wants between frames."""
+
+SUBPROTOCOL: Final = "podium.v1"
+"""Selected when it is offered."""
 
 _PATH = re.compile(rb"/agent/([A-Za-z0-9_-]{1,80})")
 _AFTER_MAX_CHARS: Final = 18
@@ -61,7 +64,7 @@ class _CountedSocket(WebSocket):
     """A socket that is in a set while it lives."""
 
     def __init__(self, upgrade: Upgrade, supervisor: Supervisor, sockets: set[WebSocket]) -> None:
-        super().__init__(upgrade, supervisor.parts.clock, supervisor.timers)
+        super().__init__(upgrade, supervisor.parts.clock, supervisor.timers, subprotocol=SUBPROTOCOL)
         self._sockets = sockets
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

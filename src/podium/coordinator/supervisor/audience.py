@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from podium.coordinator.adapters.framing import text_frame
+from podium.base.http.framing import text_frame
 from podium.wire.close import CloseCode
 from podium.wire.envelope import EventRow, FrameWriter
 

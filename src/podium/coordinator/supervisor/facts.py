@@ -12,9 +12,9 @@ from podium.base.clock import Clock
 from podium.base.entropy import IdSource
 from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
+from podium.base.timers import Timers
 from podium.coordinator.adapters.replication import ReplicaUnavailableError
 from podium.coordinator.adapters.store import AgentStore, StoreOptions
-from podium.coordinator.adapters.timers import Timers
 from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
 from podium.wire.manifest import LimitsTable
 from podium.wire.rest import Deployment

@@ -1,7 +1,7 @@
 """One heap for all alarms: each rings once, at the moment it wants by then."""
 
 from podium.base.clock import ManualClock
-from podium.coordinator.adapters.timers import Timers
+from podium.base.timers import Timers
 
 
 async def test_alarms_ring_once_and_in_order() -> None:

@@ -4,7 +4,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from podium.coordinator.adapters.framing import close_frame, ping_frame, pong_frame, text_frame
+from podium.base.http.framing import close_frame, ping_frame, pong_frame, text_frame
 
 
 def read(data: bytes) -> Frame:

@@ -6,7 +6,7 @@ client are made once for all connections and go straight to the transport. No co
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from websockets.exceptions import InvalidState
@@ -18,13 +18,10 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from podium.base.clock import Clock
-from podium.base.http import Upgrade
-from podium.coordinator.adapters.framing import ping_frame, text_frame
-from podium.coordinator.adapters.timers import Timers
+from podium.base.http.framing import ping_frame, text_frame
+from podium.base.http.server import Upgrade
+from podium.base.timers import Timers
 from podium.wire.limits import FRAME_MAX_BYTES, PEER_SILENT_SECONDS, PING_INTERVAL_SECONDS
-
-SUBPROTOCOL: Final = Subprotocol("podium.v1")
-"""The subprotocol we select when it is offered."""
 
 CLOSE_SECONDS: Final = 5.0
 """How long the peer may take to answer a close; then the connection is cut."""
@@ -64,20 +61,24 @@ class Peer(Protocol):
 
 
 class WebSocket(asyncio.Protocol):
-    """One connection, from the request to upgrade on."""
+    """One connection, from the request to upgrade on. `subprotocol`: the one that is selected when it is offered; `max_bytes`:
+    the largest message that is read, a larger one closes the connection with 1009."""
 
-    def __init__(self, upgrade: Upgrade, clock: Clock, timers: Timers) -> None:
+    def __init__(
+        self,
+        upgrade: Upgrade,
+        clock: Clock,
+        timers: Timers,
+        *,
+        subprotocol: str | None = None,
+        max_bytes: int = FRAME_MAX_BYTES,
+    ) -> None:
         self.peer: Peer | None = None
         self._upgrade = upgrade
         self._clock = clock
         self._alarm = timers.alarm(self._tick)
         self._transport: asyncio.Transport | None = None
-        self._protocol = ServerProtocol(
-            subprotocols=[SUBPROTOCOL],
-            select_subprotocol=_select,
-            max_size=FRAME_MAX_BYTES,
-            logger=_quiet,
-        )
+        self._protocol = ServerProtocol(select_subprotocol=_selecting(subprotocol), max_size=max_bytes, logger=_quiet)
         self._fragments: list[bytes] = []
         self._is_text = False
         self._opened = False
@@ -249,8 +250,13 @@ _REASON_MAX_CHARS: Final = 100
 """A close frame holds 123 bytes of reason; ours are ASCII."""
 
 
-def _select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+def _selecting(subprotocol: str | None) -> Callable[[ServerProtocol, Sequence[Subprotocol]], Subprotocol | None]:
+    """How the library selects: ours when it is offered, else none, which is no reason to refuse."""
+
+    def select(_protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        return Subprotocol(subprotocol) if subprotocol is not None and subprotocol in offered else None
+
+    return select
 
 
 def _head_of(upgrade: Upgrade) -> bytes:
