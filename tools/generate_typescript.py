@@ -10,8 +10,11 @@ import re
 import sys
 import textwrap
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
+from diminuendo.protocol import errors as session_errors
+from diminuendo.protocol import limits as session_limits
 from podium.wire import close, errors, events, limits, link
 
 ROOT: Final = Path(__file__).parent.parent
@@ -31,6 +34,13 @@ CLIENT_LIMITS: Final = (
     "REQUEST_BODY_MAX_BYTES",
 )
 
+SESSION_LIMITS: Final = ("PROTOCOL_VERSION", "MESSAGE_MAX_BYTES", "MESSAGES_MAX", "MESSAGES_WINDOW_MS", "PAGE_MAX")
+SESSION_NAMES: Final = {"Error": "ErrorMessage", "Session": "SessionInfo"}
+"""Types of the client protocol that have another name here: theirs is a global's, or that of a class."""
+SESSION_HEAD: Final = (
+    "// Made by tools/generate_typescript.py from spec/schema and src/diminuendo/protocol; do not edit.\n\n"
+)
+
 Schema = dict[str, Any]
 
 
@@ -38,17 +48,23 @@ def rendered() -> dict[Path, str]:
     """Path → text of every file as it should be."""
     documents = {path.name.split(".")[0]: json.loads(path.read_text()) for path in SCHEMAS.glob("*.schema.json")}
     agent, client = ROOT / "typescript" / "agent" / "src" / "wire", ROOT / "typescript" / "client" / "src" / "wire"
+    sessions = client.parent / "sessions" / "wire"
+    protocol = _in_camel_case(documents["client-protocol"])
     event_types = _event_types(documents["events"])
     return {
         agent / "events.ts": event_types + _agent_events(),
         agent / "link.ts": _link_types(documents["agent-link"]),
         agent / "schemas.ts": _schema_tables(documents["events"], documents["agent-link"]),
-        agent / "limits.ts": HEAD + _limits(AGENT_LIMITS),
+        agent / "limits.ts": HEAD + _limits(limits, AGENT_LIMITS),
         client / "events.ts": event_types + _aliases(),
         client / "commands.ts": HEAD + _definitions(documents["commands"]) + _union(documents["commands"], "command"),
         client / "rest.ts": _rest_types(documents["rest"], documents["events"]),
         client / "errors.ts": _error_table(),
-        client / "limits.ts": HEAD + _limits(CLIENT_LIMITS),
+        client / "limits.ts": HEAD + _limits(limits, CLIENT_LIMITS),
+        sessions / "messages.ts": SESSION_HEAD + _session_types(protocol, "messages", "ClientMessage"),
+        sessions / "answers.ts": _session_answers(protocol),
+        sessions / "events.ts": SESSION_HEAD + _session_types(protocol, "events", "SessionEvent"),
+        sessions / "limits.ts": SESSION_HEAD + _limits(session_limits, SESSION_LIMITS) + "\n" + _session_codes(),
     }
 
 
@@ -94,7 +110,8 @@ def _definitions(document: Schema, leave_out: frozenset[str] = frozenset()) -> s
     return "".join(_definition(name, schema) for name, schema in document["$defs"].items() if name not in leave_out)
 
 
-def _definition(name: str, schema: Schema) -> str:
+def _definition(name: str, schema: Schema, *, whole: bool = False) -> str:
+    """`whole`: the sender writes members with a default, too, so that they are always there."""
     doc = _doc(schema.get("description", name))
     if "enum" in schema:
         return _wrapped_union(f"{doc}export type {name} =", [json.dumps(value) for value in schema["enum"]])
@@ -103,7 +120,8 @@ def _definition(name: str, schema: Schema) -> str:
         return f"{doc}export type {name} = Record<string, never>;\n\n"
     lines = [f"{doc}export interface {name} {{"]
     for member, kind in properties.items():
-        optional = "" if member in schema.get("required", ()) else "?"
+        is_there = member in schema.get("required", ()) or (whole and "default" in kind)
+        optional = "" if is_there else "?"
         lines.append(f"  {member}{optional}: {type_of(kind)};")
     return "\n".join(lines) + "\n}\n\n"
 
@@ -113,6 +131,50 @@ def _union(document: Schema, name: str) -> str:
     title = "".join(part.capitalize() for part in name.split("_"))
     members = [type_of(option) for option in schema["anyOf"]]
     return _wrapped_union(f"{_doc(f'Any of them, told apart by `type`: {name}.')}export type {title} =", members)
+
+
+def _session_types(document: Schema, group: str, union: str, known: frozenset[str] = frozenset()) -> str:
+    """The types a group of the client protocol needs and `known` has not, and the union of its members."""
+    refs = list(document[group].values())
+    needed = sorted(name for name in _reachable(document, refs) if name not in known)
+    types = "".join(_definition(name, document["$defs"][name], whole=group != "messages") for name in needed)
+    members = [type_of(ref) for ref in refs]
+    return (
+        types + _wrapped_union(f"{_doc('Any of them, told apart by `type`.')}export type {union} =", members)
+    ).rstrip("\n") + "\n"
+
+
+def _session_answers(document: Schema) -> str:
+    known = _reachable(document, document["events"].values())
+    shared = sorted(known & _reachable(document, document["answers"].values()))
+    names = ", ".join(sorted([*shared, "SessionEvent"]))
+    types = _session_types(document, "answers", "ServerMessage", frozenset(known))
+    # They pass through the server as they are, so that its own types do not name them.
+    types = types.replace("  events: unknown[];", "  events: SessionEvent[];")
+    return f'{SESSION_HEAD}import type {{ {names} }} from "./events.ts";\n\n{types}'
+
+
+def _session_codes() -> str:
+    codes = [json.dumps(code.value) for code in session_errors.Code]
+    return _wrapped_union(f"{_doc('The codes of `error`.')}export type ProtocolCode =", codes).rstrip("\n") + "\n"
+
+
+def _in_camel_case(document: Schema) -> Schema:
+    """The document with the names of `SESSION_NAMES`, whose descriptions call members as they are called on the wire."""
+    text = json.dumps(document)
+    for name, ours in SESSION_NAMES.items():
+        text = text.replace(f'"#/$defs/{name}"', f'"#/$defs/{ours}"')
+    renamed: Schema = json.loads(text)
+    definitions = {SESSION_NAMES.get(name, name): schema for name, schema in renamed["$defs"].items()}
+    for schema in definitions.values():
+        for member in schema["properties"]:
+            snake = re.sub("([A-Z])", lambda found: "_" + found[0].lower(), member)
+            schema["description"] = schema["description"].replace(f"`{snake}`", f"`{member}`")
+    return {**renamed, "$defs": dict(sorted(definitions.items()))}
+
+
+def _reachable(document: Schema, roots: Any) -> set[str]:
+    return set(_bare(document, roots))
 
 
 def _wrapped_union(start: str, members: list[str]) -> str:
@@ -235,9 +297,9 @@ def _error_table() -> str:
     )
 
 
-def _limits(names: tuple[str, ...]) -> str:
+def _limits(module: ModuleType, names: tuple[str, ...]) -> str:
     rows = [
-        f"{_doc(_docstring(limits, name))}export const {name} = {_number(getattr(limits, name))};\n" for name in names
+        f"{_doc(_docstring(module, name))}export const {name} = {_number(getattr(module, name))};\n" for name in names
     ]
     return "\n".join(rows)
 

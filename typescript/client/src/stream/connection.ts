@@ -50,7 +50,7 @@ export class PodiumConnection {
   readonly #dial: Dial;
   readonly #timing: Timing;
   readonly #cursor: Cursor;
-  readonly #inbox: Inbox;
+  readonly #inbox: Inbox<PodiumEvent>;
   readonly #outbox: Outbox;
   readonly #changed = new Whistle();
   readonly #closing = new AbortController();

@@ -1,13 +1,11 @@
-import type { PodiumEvent } from "./event.ts";
-
 /** Unread events after which a connection stops taking more; the server keeps the rest, and the stream resumes. */
 export const INBOX_MAX_EVENTS = 10_000;
 
 /** Characters of unread events after which it does so too. */
 export const INBOX_MAX_CHARS = 16 * 1024 * 1024;
 
-interface Reader {
-  resolve(result: IteratorResult<PodiumEvent, undefined>): void;
+interface Reader<E> {
+  resolve(result: IteratorResult<E, undefined>): void;
   reject(error: unknown): void;
 }
 
@@ -15,16 +13,16 @@ interface Reader {
  * Events that were received and not yet read: a queue with an end. Reading gives events until it is closed, then throws
  * why, if there is a why. Leaving a `for await` does not end it: the next loop goes on where it was left.
  */
-export class Inbox implements AsyncIterableIterator<PodiumEvent, undefined> {
-  readonly #onRead: (event: PodiumEvent) => void;
-  #unread: { readonly event: PodiumEvent; readonly chars: number }[] = [];
+export class Inbox<E> implements AsyncIterableIterator<E, undefined> {
+  readonly #onRead: (event: E) => void;
+  #unread: { readonly event: E; readonly chars: number }[] = [];
   #first = 0;
   #chars = 0;
-  #readers: Reader[] = [];
+  #readers: Reader<E>[] = [];
   #end: { readonly error: unknown } | undefined;
 
   /** @param onRead - told of each event when its reader gets it */
-  constructor(onRead: (event: PodiumEvent) => void) {
+  constructor(onRead: (event: E) => void) {
     this.#onRead = onRead;
   }
 
@@ -44,7 +42,7 @@ export class Inbox implements AsyncIterableIterator<PodiumEvent, undefined> {
   }
 
   /** Adds an event; `chars`: how long its frame was. */
-  put(event: PodiumEvent, chars: number): void {
+  put(event: E, chars: number): void {
     const reader = this.#readers.shift();
     if (reader !== undefined) {
       this.#hand(event, reader);
@@ -61,7 +59,7 @@ export class Inbox implements AsyncIterableIterator<PodiumEvent, undefined> {
   }
 
   /** The next event, as soon as there is one. */
-  next(): Promise<IteratorResult<PodiumEvent, undefined>> {
+  next(): Promise<IteratorResult<E, undefined>> {
     return new Promise((resolve, reject) => {
       const reader = { resolve, reject };
       const found = this.#unread[this.#first];
@@ -90,12 +88,12 @@ export class Inbox implements AsyncIterableIterator<PodiumEvent, undefined> {
     }
   }
 
-  #hand(event: PodiumEvent, reader: Reader): void {
+  #hand(event: E, reader: Reader<E>): void {
     reader.resolve({ done: false, value: event });
     this.#onRead(event);
   }
 
-  #finish(reader: Reader): void {
+  #finish(reader: Reader<E>): void {
     if (this.#end?.error === undefined) reader.resolve({ done: true, value: undefined });
     else reader.reject(this.#end.error);
   }

@@ -60,14 +60,21 @@ const ABNORMAL = 1006;
 /** Characters of an HTTP token (RFC 9110 §5.6.2): what a subprotocol may be made of. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]*$/;
 
+/** What to tell where {@link webSocketClass} finds none. */
+export const NO_WEBSOCKET =
+  "this runtime has no WebSocket: use Node 22 or newer, start Node 20 with --experimental-websocket, or give the option WebSocket";
+
+/** The class to open sockets with: the one that is given, else the runtime's, if it has one. */
+export function webSocketClass(given: WebSocketClass | undefined): WebSocketClass | undefined {
+  return given ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket;
+}
+
 /** Opens streams with a `WebSocket` class; the runtime's own unless one is given. The key goes as a subprotocol, never in the URL. */
 export function webSocketDial(settings: Settings, timing: Timing, given: WebSocketClass | undefined): Dial {
   return (instanceId, after, events) => {
-    const found = given ?? (globalThis as { WebSocket?: WebSocketClass }).WebSocket;
+    const found = webSocketClass(given);
     if (found === undefined) {
-      const detail =
-        "this runtime has no WebSocket: use Node 22 or newer, start Node 20 with --experimental-websocket, or give the option WebSocket";
-      throw new PodiumConnectionError("connect", { code: "invalid_request", detail, instanceId });
+      throw new PodiumConnectionError("connect", { code: "invalid_request", detail: NO_WEBSOCKET, instanceId });
     }
     if (!TOKEN.test(settings.apiKey)) {
       // Said here, since the exception of the WebSocket would repeat the key.
@@ -80,7 +87,8 @@ export function webSocketDial(settings: Settings, timing: Timing, given: WebSock
   };
 }
 
-class WebSocketStream implements StreamSocket {
+/** A `WebSocket` as its owner sees it. */
+export class WebSocketStream implements StreamSocket {
   readonly #socket: WebSocketLike;
   readonly #timing: Timing;
   #events: SocketEvents | undefined;
