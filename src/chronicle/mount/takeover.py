@@ -23,7 +23,9 @@ _RECORD: Final = struct.Struct("<QqIIII")
 _MAGIC: Final = b"chrontkv"
 _HEADER_BYTES: Final = 64
 _RECORD_BYTES: Final = 32
-_GROWTH: Final = 1 << 18
+_FIRST_BYTES: Final = 1 << 14
+"""Room for 510 nodes, doubled when it is used up."""
+
 _FIRST_SLOT: Final = 2
 
 
@@ -69,7 +71,7 @@ class TakeoverMemory:
     def new(cls) -> "TakeoverMemory":
         """Empty memory; its descriptor is closed with `close_descriptor`."""
         fd = os.memfd_create("chronicle-takeover", os.MFD_CLOEXEC)
-        os.ftruncate(fd, _GROWTH)
+        os.ftruncate(fd, _FIRST_BYTES)
         os.pwrite(fd, _HEADER.pack(_MAGIC, 0, 0, 0, 0, 0), 0)
         return cls(fd)
 
@@ -128,11 +130,14 @@ class TakeoverMemory:
         _HEADER.pack_into(self._map, 0, _MAGIC, self.generation, *self.agreed)
 
     def _scan(self) -> None:
-        """Finds free slots; those never used are all zeroes, at the end."""
-        slots = (self._size - _HEADER_BYTES) // _RECORD_BYTES
+        """Finds free slots; those never used are all zeroes, at the end.
+
+        The memory is read, not looked at through the map: what is looked at there is given pages, also where nothing was written.
+        """
+        written = os.pread(self.fd, self._size, 0).rstrip(b"\0")
         last = _FIRST_SLOT - 1
         free = []
-        for slot in range(_FIRST_SLOT, slots):
+        for slot in range(_FIRST_SLOT, -(-max(0, len(written) - _HEADER_BYTES) // _RECORD_BYTES)):
             *_, uses, used = _RECORD.unpack_from(self._map, _HEADER_BYTES + slot * _RECORD_BYTES)
             if used or uses:
                 last = slot
