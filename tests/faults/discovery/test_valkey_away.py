@@ -26,7 +26,7 @@ from podium.wire.rest import Load
 from podium.wire.status import InstanceStatus
 from tests.contract.servers import Server
 from tests.faults.discovery.between import Wire
-from tests.waiting import wait_until
+from tests.waiting import free_port, wait_until
 
 LIMIT = 0.5
 SLACK = 1.0
@@ -276,7 +276,8 @@ async def test_a_primary_that_became_a_replica_is_not_used_until_it_is_one_again
 async def test_a_server_that_does_not_do_is_refused_with_the_reason(
     tmp_path: Path, options: tuple[str, ...], said: str
 ) -> None:
-    server = Server(tmp_path / "other", *options).start()
+    # Unless it is named, the port of the cluster's bus is 10,000 above the other, where there may be no port.
+    server = Server(tmp_path / "other", f"cluster-port {free_port()}", *options).start()
     discovery = ValkeyDiscovery(server.location, call_seconds=LIMIT)
     try:
         for _ in range(3):

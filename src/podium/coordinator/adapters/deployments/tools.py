@@ -110,4 +110,19 @@ async def _run(command: Sequence[str], directory: Path, variables: Mapping[str, 
             await process.wait()
     if code != 0:
         lines = output.decode(errors="replace").splitlines()[-START_FAILURE_LOG_LINES:]
-        raise PodiumError(ErrorCode.AGENT_START_FAILED, "its dependencies could not be installed", logs=lines)
+        raise PodiumError(
+            ErrorCode.AGENT_START_FAILED,
+            f"its dependencies could not be installed: the installer {_ended(code)}",
+            logs=lines,
+        )
+
+
+def _ended(code: int) -> str:
+    """How a command ended, in words: a signal may be all there is to say, when it had no time to print anything.
+
+    `boot.py under` ends as a shell does, with 128 and the number of the signal that its command died of.
+    """
+    number = -code if code < 0 else code - 128
+    if number in {one.value for one in signal.Signals}:
+        return f"was killed by {signal.Signals(number).name}"
+    return f"ended with exit code {code}"

@@ -10,6 +10,7 @@ import pytest
 
 from podium.base.bun import find_bun, sdk_directory
 from podium.coordinator.adapters.deployments.packages import bun_path, command, declared, install_packages
+from podium.coordinator.adapters.deployments.tools import run_all, under_builder
 from podium.wire.errors import ErrorCode, PodiumError
 from tests.bun import needs_bun
 
@@ -46,7 +47,11 @@ def bundle(directory: Path, **package: Any) -> Path:
 async def install(made: Path, seconds: float = 30.0) -> bool:
     for parent in (made, *made.parents[:3]):  # as a builder's user id reaches it
         parent.chmod(0o755)
-    return await install_packages(made, made.parent, find_bun() or Path("bun"), seconds, {})
+    try:
+        return await install_packages(made, made.parent, find_bun() or Path("bun"), seconds, {})
+    except PodiumError as error:
+        error.add_note("\n".join(error.logs or ["nothing was printed"]))
+        raise
 
 
 def run(made: Path, code: str) -> str:
@@ -161,7 +166,20 @@ async def test_packages_that_can_not_be_installed_tell_why(tmp_path: Path) -> No
     with pytest.raises(PodiumError) as refused:
         await install(made)
     assert refused.value.code is ErrorCode.AGENT_START_FAILED
-    assert any("gone" in line for line in refused.value.logs or [])
+    assert any("gone" in line for line in refused.value.logs or []), (str(refused.value), refused.value.logs)
+    assert "the installer ended with exit code 1" in str(refused.value)
+
+
+@pytest.mark.parametrize(("number", "said"), [(9, "was killed by SIGKILL"), (11, "was killed by SIGSEGV")])
+async def test_an_installer_that_was_killed_before_it_said_anything_is_told_by_its_signal(
+    tmp_path: Path, number: int, said: str
+) -> None:
+    # A shell within a shell: the outer one is the first process of its namespace, which no signal of its own ends.
+    tmp_path.chmod(0o755)  # as a builder's user id reaches it
+    dying = ["/bin/sh", "-c", f"sh -c 'kill -{number} $$'; exit $?"]
+    with pytest.raises(PodiumError, match=said) as refused:
+        await run_all([[*under_builder([tmp_path]), *dying]], tmp_path, {"PATH": os.defpath}, 30)
+    assert refused.value.code is ErrorCode.AGENT_START_FAILED
 
 
 def test_without_bun_the_error_names_what_to_do(tmp_path: Path) -> None:
