@@ -9,6 +9,9 @@ PROMISES: dict[str, dict[str, str]] = {
         "CONFIG-NO-OPEN-LISTENER": "A gateway that others can reach does not start without keys.",
         "CONFIG-DOCUMENTED": "Every setting is in the reference with its default and meaning.",
     },
+    "secrets": {
+        "SECRET-BROKERED": "A brokered secret reaches only the hosts its manifest names, and never the agent.",
+    },
     "observability": {
         "SIGUSR1-STACKS": "SIGUSR1 prints all stacks and task names, even while the loop hangs.",
     },

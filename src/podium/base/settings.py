@@ -23,6 +23,7 @@ from podium.base.discovery import Discovery
 from podium.base.discovery.valkey_location import ValkeyLocation
 from podium.base.objects import ObjectStore
 from podium.base.sealing import TEXT_MIN_CHARS
+from podium.base.telemetry.settings import TelemetrySettings
 
 if TYPE_CHECKING:
     from podium.base.objects.s3_settings import S3Settings
@@ -36,7 +37,7 @@ _NEEDS = "{} is missing; `podium up` makes one, elsewhere give at least {} rando
 
 
 @dataclass(frozen=True)
-class _Shared:
+class _Shared(TelemetrySettings):
     """What both daemons read."""
 
     data: Path = setting("PODIUM_DATA", path, "./.podium", "directory of everything this host keeps")
@@ -94,6 +95,10 @@ class _Shared:
                 found.append(f"{variable} needs at least {TEXT_MIN_CHARS} characters")
         if not 0 < self.valkey_seconds <= VALKEY_SECONDS_MAX:
             found.append(f"VALKEY_TIMEOUT is above 0 and at most {VALKEY_SECONDS_MAX:.0f}s")
+        if self.valkey is not None and self.s3_bucket is None:
+            found.append(
+                "VALKEY_URL without S3_BUCKET: the hosts of a cluster would not find each other's deployments; set S3_BUCKET"
+            )
         if self.s3_bucket is not None and (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
             found.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together; set both, or none to use a role")
         return found
@@ -223,6 +228,24 @@ class CoordinatorSettings(_Shared):
     )
     litestream_processes: int = setting(
         "LITESTREAM_PROCESSES", positive, "2", "replicating processes; one suits some 150 agents that are awake"
+    )
+    broker_connections: int = setting(
+        "BROKER_CONNECTIONS",
+        positive,
+        "256",
+        "connections of one instance through the credential broker; beyond: 503 from the proxy",
+    )
+    broker_connect_seconds: float = setting(
+        "BROKER_CONNECT",
+        seconds,
+        "15s",
+        "for a connection from the credential broker to a host; then 502 from the proxy",
+    )
+    broker_silence_seconds: float = setting(
+        "BROKER_SILENCE",
+        seconds,
+        "10m",
+        "a connection through the credential broker without a byte for this long is closed",
     )
     drain_seconds: float = setting(
         "COORDINATOR_DRAIN", seconds, "60s", "for running turns when the coordinator is drained; a stop allows less"

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final, Literal
 
 import uvloop
@@ -19,6 +20,7 @@ from podium.base.logs import dump_on_signal, set_up_logging
 from podium.base.objects import ObjectStore
 from podium.base.sealing import Sealer
 from podium.base.settings import CoordinatorSettings, host_memory, open_discovery, open_objects
+from podium.coordinator.adapters.broker import BrokerSettings, LoopbackBroker
 from podium.coordinator.adapters.catalog import Catalog
 from podium.coordinator.adapters.deployments import LocalDeployments
 from podium.coordinator.adapters.lock import DirectoryInUseError, DirectoryLock
@@ -75,8 +77,12 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
     assert settings.secrets_key is not None, "checked when the settings were read"
     previous = settings.secrets_key_previous.reveal() if settings.secrets_key_previous else None
     memory = settings.memory_limit if settings.memory_limit is not None else host_memory()
+    trusted = settings.data / "broker"
+    trusted.mkdir(mode=0o755, parents=True, exist_ok=True)
     processes = LocalProcessHost(
-        HostSettings(data=settings.data, isolation=settings.isolation, starts_in_flight=settings.starts_at_once)
+        HostSettings(
+            data=settings.data, isolation=settings.isolation, starts_in_flight=settings.starts_at_once, shown=(trusted,)
+        )
     )
     catalog = Catalog.open(settings.data / "coordinator")
     replicas = open_replicas(settings)
@@ -93,6 +99,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
             hidden=processes.plan.hides_deployments,
             bun=settings.bun,
         ),
+        broker=LoopbackBroker(_broker_settings(settings, trusted)),
         catalog=catalog,
         vault=Vault(Sealer(settings.secrets_key.reveal(), previous)),
         discovery=discovery,
@@ -107,6 +114,17 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
             drain=settings.drain_seconds,
         ),
         store_options=StoreOptions(log_max_bytes=settings.log_bytes_max, checkpoints=replicas is None),
+    )
+
+
+def _broker_settings(settings: CoordinatorSettings, directory: Path) -> BrokerSettings:
+    assert settings.secrets_key is not None, "checked when the settings were read"
+    return BrokerSettings(
+        settings.secrets_key.reveal().encode(),
+        directory,
+        connections=settings.broker_connections,
+        connect=settings.broker_connect_seconds,
+        silence=settings.broker_silence_seconds,
     )
 
 
@@ -151,6 +169,7 @@ async def _serve(settings: CoordinatorSettings) -> None:
             os.environ[HISTORIES_REPLICATED] = "1"
         await parts.workspaces.start()
         closing.push_async_callback(parts.workspaces.stop)
+        closing.push_async_callback(parts.broker.stop)
         if parts.replicas is not None:
             closing.push_async_callback(parts.replicas.stop)
             await parts.replicas.start()

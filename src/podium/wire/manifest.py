@@ -19,6 +19,8 @@ MANIFEST_MAX_BYTES: Final = 256 * 1024
 """A larger manifest is refused unread."""
 
 _TYPESCRIPT_ENTRY = re.compile(r"(?P<file>.+\.(ts|tsx|js|mjs))(:[A-Za-z_$][\w$]*)?", re.ASCII | re.DOTALL)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_HOST = re.compile(r"(\*\.(?=[^.:]+\.))?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", re.ASCII | re.IGNORECASE)
 _PYTHON_ENTRY = re.compile(r"[A-Za-z_][\w]*(\.[A-Za-z_][\w]*)*:[A-Za-z_][\w]*", re.ASCII)
 
 
@@ -65,6 +67,8 @@ class Manifest(msgspec.Struct, frozen=True):
     restart: Restart = Restart()
     exclude: list[str] = []
     template: str | None = None
+    brokered: dict[str, list[str]] = {}
+    """Secrets the agent never sees, each with the hosts that may be told it."""
 
 
 class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -103,12 +107,17 @@ class _WorkspaceTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     template: str | None = None
 
 
+class _SecretTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    hosts: list[str]
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     agent: _AgentTable
     config: dict[str, Any] = {}
     limits: LimitsTable = LimitsTable()
     process: _ProcessTable = _ProcessTable()
     workspace: _WorkspaceTable = _WorkspaceTable()
+    secrets: dict[str, _SecretTable] = {}
 
 
 _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
@@ -199,7 +208,21 @@ def _checked(file: _File) -> Manifest:
         ),
         exclude=file.workspace.exclude,
         template=_inside("workspace.template", file.workspace.template),
+        brokered={name: _checked_hosts(name, table.hosts) for name, table in file.secrets.items()},
     )
+
+
+def _checked_hosts(name: str, hosts: list[str]) -> list[str]:
+    if not _VARIABLE.fullmatch(name):
+        raise ManifestError(f"secrets.{name}: a secret has a name like an environment variable, such as GITHUB_TOKEN")
+    if not hosts:
+        raise ManifestError(f"secrets.{name}.hosts: name the hosts that may be told the secret")
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ManifestError(
+                f'secrets.{name}.hosts: {host!r}: write "api.example.com", "*.example.com" or "api.example.com:8443"'
+            )
+    return hosts
 
 
 def _check_entry(agent: _AgentTable) -> None:

@@ -16,6 +16,7 @@ from podium.base.discovery.memory import MemoryDiscovery
 from podium.base.sealing import Sealer
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.announcer import Announcer
+from podium.coordinator.adapters.broker import BrokerSettings, LoopbackBroker
 from podium.coordinator.adapters.catalog import Catalog
 from podium.coordinator.adapters.store import StoreOptions
 from podium.coordinator.adapters.store.records import no_fault
@@ -316,6 +317,7 @@ class House:
             processes=self.host,
             workspaces=self.workspaces,
             deployments=self.deployments,
+            broker=LoopbackBroker(BrokerSettings(b"a key of the tests", self.directory / "broker")),
             catalog=Catalog.open(self.directory / "coordinator"),
             vault=Vault(Sealer("a secret of the tests")),
             discovery=self.discovery,

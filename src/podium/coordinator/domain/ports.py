@@ -1,6 +1,6 @@
 """What the coordinator needs of the outside: processes, workspaces, local deployments. Stores are in `adapters/store`."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol, TypeVar
@@ -131,8 +131,13 @@ class ProcessHost(Protocol):
         """Starts the template of a deployment that preloads, if it is not there; failures show up at `start`."""
         ...
 
-    async def start(self, spec: ProcessSpec, handler: LinkHandler) -> AgentProcess:
-        """Starts and links a process. Bounded.
+    async def start(
+        self, spec: ProcessSpec, handler: LinkHandler, opened: Awaitable[object] | None = None
+    ) -> AgentProcess:
+        """Starts and links a process. Bounded, but for the wait for its workspace.
+
+        Nothing of the author's runs, and nobody looks into the workspace, before `opened` is done (None: it is there). What can be done
+        without is done meanwhile. What `opened` raises is raised here.
 
         Raises:
             ProcessStartError: the interpreter, the author's module or the host refused.
@@ -237,6 +242,36 @@ class WorkspaceLibrary(Protocol):
 
     def remove(self, path: str | bytes, *, if_hash: str | None = None) -> int:
         """Removes what is at a path; head after it."""
+        ...
+
+
+class Brokered(NamedTuple):
+    """What an agent gets in the place of secrets it may use but not know. `environment` leads its HTTPS to the broker."""
+
+    secrets: dict[str, str]
+    environment: dict[str, str]
+
+
+class CredentialBroker(Protocol):
+    """Uses secrets on behalf of agents that never see them."""
+
+    async def open(
+        self, instance_id: str, agent_id: str, secrets: Mapping[str, str], declared: Mapping[str, Sequence[str]]
+    ) -> Brokered:
+        """What the agent gets: its `secrets`, a placeholder in the place of each that is `declared` for certain hosts alone. In force
+        until `close`.
+
+        Raises:
+            PodiumError: `agent_start_failed`, a secret can't be part of a request.
+        """
+        ...
+
+    def close(self, instance_id: str) -> None:
+        """The process of an instance has ended: nothing is done on its behalf any more."""
+        ...
+
+    async def stop(self) -> None:
+        """Ends everything."""
         ...
 
 

@@ -15,7 +15,7 @@ from podium.base.tasks import TaskOwner
 from podium.base.timers import Timers
 from podium.coordinator.adapters.replication import ReplicaUnavailableError
 from podium.coordinator.adapters.store import AgentStore, StoreOptions
-from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
+from podium.coordinator.domain.ports import CredentialBroker, Deployments, ProcessHost, Workspaces
 from podium.wire.manifest import LimitsTable
 from podium.wire.rest import Deployment
 from podium.wire.status import InstanceStatus
@@ -85,6 +85,7 @@ class Surroundings:
     processes: ProcessHost
     workspaces: Workspaces
     deployments: Deployments
+    broker: CredentialBroker
     directory: Path
     save: Callable[[Facts], None]
     """Writes status and rest to the catalog, at once."""

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from podium.coordinator.domain.ports import PreparedDeployment, ProcessSpec
+from podium.coordinator.domain.ports import Brokered, PreparedDeployment, ProcessSpec
 from podium.wire.link import LINK_PROTOCOL, Init, TurnInfo
 
 if TYPE_CHECKING:
     from podium.coordinator.supervisor.instance import Instance
 
 
-def process_spec(instance: "Instance", prepared: PreparedDeployment, workspace: Path) -> ProcessSpec:
+def process_spec(
+    instance: "Instance", prepared: PreparedDeployment, workspace: Path, brokered: Brokered
+) -> ProcessSpec:
     """The process to start. Secrets win over the environment, as later layers do."""
     facts = instance.facts
     return ProcessSpec(
@@ -22,14 +24,14 @@ def process_spec(instance: "Instance", prepared: PreparedDeployment, workspace: 
         deployment=prepared,
         agent_directory=instance.directory,
         workspace=workspace,
-        environment={**facts.environment, **facts.secrets},
+        environment={**facts.environment, **brokered.secrets, **brokered.environment},
         limits=instance.limits,
         uid_slot=facts.uid_slot,
     )
 
 
-def init_frame(instance: "Instance", workspace: Path) -> Init:
-    """The first frame: who the agent is, and its state as stored. The state's JSON is passed through unparsed."""
+def init_frame(instance: "Instance", workspace: Path, secrets: dict[str, str]) -> Init:
+    """The first frame: who the agent is, its `secrets` as it may see them, and its state as stored. The state's JSON is passed through unparsed."""
     facts, store = instance.facts, instance.store
     state = store.state() if store.state_version else None
     running = instance.queue.running
@@ -44,7 +46,7 @@ def init_frame(instance: "Instance", workspace: Path) -> Init:
         deployment_id=facts.deployment.deployment_id,
         workspace=str(workspace),
         config=instance.config(),
-        secrets=facts.secrets,
+        secrets=secrets,
         state=cast("dict[str, Any] | None", msgspec.Raw(state.data)) if state is not None else None,
         state_version=store.state_version,
         state_schema=store.state_schema,

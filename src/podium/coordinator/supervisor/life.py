@@ -320,6 +320,7 @@ class Life:
         self.outlet.connect(None)
         if process is not None:
             await process.kill()
+        self._instance.around.broker.close(self._instance.facts.instance_id)
         self._output.flush()
         self._ready = False
         self._link = None
@@ -342,6 +343,7 @@ class Life:
         elif self.process is not None:
             await self.process.kill()
         self.outlet.connect(None)
+        self._instance.around.broker.close(self._instance.facts.instance_id)
         self._ready = False
         self._output.flush()
         await self._instance.files.settled(close=self._shutdown in {"idle", "drain", "restart"})
@@ -371,9 +373,13 @@ class Life:
         workspace = await instance.files.open(prepared)
         around.changed(facts.agent_id)
         self._link = AgentLink(self)
+        brokered = await around.broker.open(
+            facts.instance_id, facts.agent_id, facts.secrets, prepared.manifest.brokered
+        )
+        spec = process_spec(instance, prepared, workspace, brokered)
         async with around.starts:
-            self.outlet.connect(await around.processes.start(process_spec(instance, prepared, workspace), self._link))
-        self.send(_packed_init(instance, workspace))
+            self.outlet.connect(await around.processes.start(spec, self._link))
+        self.send(_packed_init(instance, workspace, brokered.secrets))
         try:
             async with asyncio.timeout(around.timings.ready):
                 await self._until_ready()
@@ -444,9 +450,9 @@ class Life:
         return True
 
 
-def _packed_init(instance: "Instance", workspace: Path) -> bytes:
+def _packed_init(instance: "Instance", workspace: Path, secrets: dict[str, str]) -> bytes:
     try:
-        return pack(init_frame(instance, workspace))
+        return pack(init_frame(instance, workspace, secrets))
     except LinkError as error:
         raise StartFailure(f"its state and configuration are too large to be handed over: {error}") from error
 

@@ -25,7 +25,7 @@ from podium.coordinator.adapters.store import AgentStore, StoreConflictError, St
 from podium.coordinator.adapters.vault import Vault
 from podium.coordinator.domain.admission import Room
 from podium.coordinator.domain.lifecycle import Change, allows
-from podium.coordinator.domain.ports import Deployments, ProcessHost, Workspaces
+from podium.coordinator.domain.ports import CredentialBroker, Deployments, ProcessHost, Workspaces
 from podium.coordinator.domain.turns import Ending
 from podium.coordinator.supervisor.adoptions import Adoptions
 from podium.coordinator.supervisor.births import Births
@@ -72,6 +72,7 @@ class Parts:
     processes: ProcessHost
     workspaces: Workspaces
     deployments: Deployments
+    broker: CredentialBroker
     catalog: Catalog
     vault: Vault
     discovery: Discovery
@@ -112,6 +113,7 @@ class Supervisor:
             processes=parts.processes,
             workspaces=parts.workspaces,
             deployments=parts.deployments,
+            broker=parts.broker,
             directory=parts.directory,
             save=self._save,
             save_config=self._save_config,

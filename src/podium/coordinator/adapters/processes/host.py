@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import sys
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -35,6 +36,7 @@ from podium.coordinator.adapters.processes.settings import (
     TEMPLATE_UIDS,
     HostSettings,
 )
+from podium.coordinator.adapters.processes.slots import Slot
 from podium.coordinator.adapters.processes.template import TemplateProcess, Unforkable
 from podium.coordinator.adapters.processes.tree import Mark, user_namespace
 from podium.coordinator.adapters.processes.trees import ProcessTree
@@ -107,16 +109,18 @@ class LocalProcessHost:
         """Starts the template of a deployment; a failure shows at `start`."""
         self._template(deployment)
 
-    async def start(self, spec: ProcessSpec, handler: LinkHandler) -> AgentProcess:
-        """Starts and links a process.
+    async def start(
+        self, spec: ProcessSpec, handler: LinkHandler, opened: Awaitable[object] | None = None
+    ) -> AgentProcess:
+        """See the port.
 
         Raises:
             ProcessStartError: what it was started with refused, or it took too long.
         """
         try:
             template = await self._warm_template(spec.deployment, handler)
-            async with self._forks:
-                return await self._start(template, spec, handler)
+            async with Slot(self._forks) as slot:
+                return await self._start(template, spec, handler, slot, opened)
         except TimeoutError:
             raise ProcessStartError(f"the process was not linked within {self._settings.start_seconds:g} s") from None
         except OSError as error:
@@ -230,21 +234,35 @@ class LocalProcessHost:
 
     def _needed(self) -> list[Path]:
         """What any agent must be able to reach."""
-        prefixes = {Path(sys.base_prefix).resolve(), self._settings.agents.resolve(), self._sdk, *package_roots()}
+        own = (self._settings.agents, *self._settings.shown)
+        prefixes = {Path(sys.base_prefix).resolve(), self._sdk, *package_roots(), *(path.resolve() for path in own)}
         return sorted(prefixes)
 
     # ── processes ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _start(self, template: TemplateProcess, spec: ProcessSpec, handler: LinkHandler) -> AgentProcess:
+    async def _start(
+        self,
+        template: TemplateProcess,
+        spec: ProcessSpec,
+        handler: LinkHandler,
+        slot: Slot,
+        opened: Awaitable[object] | None,
+    ) -> AgentProcess:
         uid = AGENT_UID_BASE + spec.uid_slot if self._plan.identity else None
-        if directories.prepare(spec.agent_directory, spec.workspace, uid) and uid is not None:
-            await asyncio.to_thread(directories.give_away, spec.workspace, uid)
+        directories.prepare(spec.agent_directory, spec.workspace, uid)
         limits = tree_limits(spec.deployment, spec.limits)
         cgroup = self._cgroups.make(spec.instance_id, limits) if self._cgroups is not None else None
         birth = Birth(template, spec.agent_directory, uid, cgroup, handler.output_received)
         try:
-            async with asyncio.timeout(self._settings.start_seconds):
-                born = await birth.bring_up(self._setup(spec, uid), mapped=self._plan.identity == "mapped")
+            with birth:
+                async with asyncio.timeout(self._settings.start_seconds):
+                    await birth.begin(self._setup(spec, uid), mapped=self._plan.identity == "mapped")
+                if opened is not None:
+                    await slot.until(opened)
+                if uid is not None and spec.workspace.lstat().st_uid != uid:
+                    await asyncio.to_thread(directories.give_away, spec.workspace, uid)
+                async with asyncio.timeout(self._settings.start_seconds):
+                    born = await birth.link()
             mark = self._mark(spec, birth, uid)
             process = LinkedProcess(born, ProcessTree(born.pid, template, mark, cgroup), handler, self._bounds(spec))
         except BaseException:  # cancelled too: what was forked must not stay
@@ -274,11 +292,12 @@ class LocalProcessHost:
         limits = process_limits(deployment, spec.limits)
         return Setup(
             environment=agent_environment(spec, self._settings.mark),
-            workspace=str(spec.workspace.resolve()),
+            workspace=str(directories.place_of(spec.workspace)),
             uid=uid,
             closed=self._plan.closed,
             limits=limits_of(limits, closed=self._plan.closed, own_user=uid is not None),
             command=command,
+            command_waits=is_bun(deployment),
             directory=directory,
             entry=entry,
         )
