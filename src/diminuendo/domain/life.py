@@ -187,7 +187,7 @@ class SessionLife:
         idle_ms: int = IDLE_MS,
     ) -> None:
         self.state = state
-        self.instance_id = instance_id
+        self.instance_id = None if state in SETTLED else instance_id
         self.turn_id = turn_id
         self.asked = set(asked)
         self._idle_ms = idle_ms

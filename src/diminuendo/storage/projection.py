@@ -1,5 +1,7 @@
 """What an event changes besides being written down: the conversation, what waits for an answer, the running turn."""
 
+from collections.abc import Iterable
+
 from diminuendo.domain.events import (
     ApprovalResolved,
     ClientEvent,
@@ -11,6 +13,7 @@ from diminuendo.domain.events import (
     type_of,
 )
 from diminuendo.domain.mapper import Said
+from diminuendo.domain.rewinds import Rewind, hidden
 from diminuendo.storage.writer import Command
 
 _SAY = "INSERT INTO history (role, text, turn_id, ts, stop_reason, podium_seq) VALUES (?, ?, ?, ?, ?, ?)"
@@ -19,6 +22,15 @@ _SAY = "INSERT INTO history (role, text, turn_id, ts, stop_reason, podium_seq) V
 def conversation(said: Said, podium_seq: int | None) -> Command:
     """The statement that keeps what a person said."""
     return Command(_SAY, ("user", said.text, said.turn_id, said.ts, None, podium_seq))
+
+
+def rewound(earlier: Iterable[Rewind], rewind: Rewind) -> list[Command]:
+    """The statements that keep a rewind, after `earlier` ones, and hide what no longer counts."""
+    hiding = [
+        Command("UPDATE history SET hidden = 1 WHERE podium_seq > ? AND podium_seq < ?", span)
+        for span in hidden([*earlier, rewind])
+    ]
+    return [Command("INSERT INTO rewind VALUES (?, ?)", rewind), Command("UPDATE history SET hidden = 0"), *hiding]
 
 
 def commands(event: ClientEvent, frame: bytes, podium_seq: int | None) -> list[Command]:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -9,6 +10,7 @@ import msgspec
 
 from diminuendo.domain.events import ClientEvent, PermissionRequested, QuestionRequested, encode, stamped
 from diminuendo.domain.mapper import Said
+from diminuendo.domain.rewinds import Rewind
 from diminuendo.protocol.answers import HistoryMessage
 from diminuendo.storage import projection
 from diminuendo.storage.errors import StorageError, translated
@@ -100,11 +102,13 @@ class SessionStore:
         shown: Callable[[list[StoredEvent]], None],
         podium_seq: int | None = None,
         said: Said | None = None,
+        rewound_to: int | None = None,
     ) -> None:
         """Numbers and writes events; `shown` gets them as soon as they are durable, in order.
 
         `podium_seq`: number in the agent's journal of what they were mapped from (there may be none of them). One that
-        was taken in before is a repetition, and nothing happens. `said`: what a person said there.
+        was taken in before is a repetition, and nothing happens. `said`: what a person said there. `rewound_to`: what was said
+        after this number of the journal no longer counts.
 
         Raises:
             StorageError: they can't be written; neither was anything shown.
@@ -121,6 +125,10 @@ class SessionStore:
         ]
         if said is not None:
             commands.append(projection.conversation(said if said.ts else said._replace(ts=now), podium_seq))
+        if podium_seq is not None and rewound_to is not None:
+            self._writer.flush()  # so that all rewinds before this one can be read
+            earlier = [Rewind(*row) for row in self._rows("SELECT podium_seq, target_seq FROM rewind")]
+            commands += projection.rewound(earlier, Rewind(podium_seq, rewound_to))
         if podium_seq is not None:
             commands.append(Command("UPDATE cursor SET podium_seq = ?", (podium_seq,)))
             self._taken = podium_seq
@@ -131,6 +139,11 @@ class SessionStore:
         """Commits what was put, now. Raises `StorageError`."""
         self._writer.flush()
 
+    @property
+    def taken(self) -> int:
+        """Number in the agent's journal of what was last taken in, committed or not."""
+        return self._taken
+
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
@@ -138,14 +151,28 @@ class SessionStore:
         """Number of the newest event that was shown; 0: none."""
         return int(self._rows("SELECT coalesce(max(seq), 0) FROM event")[0][0])
 
-    def events_after(self, seq: int, limit: int) -> list[StoredEvent]:
-        """The first `limit` events after number `seq`."""
-        rows = self._rows("SELECT seq, frame FROM event WHERE seq > ? ORDER BY seq LIMIT ?", seq, limit)
-        return [StoredEvent(*row) for row in rows]
+    def events_after(self, seq: int, limit: int, max_bytes: int | None = None) -> list[StoredEvent]:
+        """The first `limit` events after number `seq`; fewer, but at least one, where they have more than `max_bytes`."""
+        found: list[StoredEvent] = []
+        size = 0
+        with translated(self._path):
+            sql = "SELECT seq, frame FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+            with closing(self._connection.execute(sql, (seq, limit))) as rows:
+                for row in rows:
+                    found.append(StoredEvent(*row))
+                    size += len(found[-1].frame)
+                    if max_bytes is not None and size >= max_bytes:
+                        break
+        return found
+
+    def is_over(self, turn_id: str) -> bool:
+        """Whether clients were told that the turn is over."""
+        sql = "SELECT 1 FROM event WHERE turn_id = ? AND type IN ('turn_complete', 'turn_error') LIMIT 1"
+        return bool(self._rows(sql, turn_id))
 
     def history(self, before: int | None, limit: int) -> list[HistoryMessage]:
         """The newest `limit` messages before position `before` (None: of all), oldest first."""
-        sql = "SELECT position, role, text, turn_id, ts, stop_reason FROM history WHERE position < ? ORDER BY position DESC LIMIT ?"
+        sql = "SELECT position, role, text, turn_id, ts, stop_reason FROM history WHERE position < ? AND hidden = 0 ORDER BY position DESC LIMIT ?"
         rows = self._rows(sql, _BEHIND_ALL if before is None else before, limit)
         return [HistoryMessage(*row) for row in reversed(rows)]
 
