@@ -1,4 +1,5 @@
-"""Logs of a daemon: one JSON object a line, or readable text on a terminal; ids of what is being done on every line.
+"""Logs of a daemon: one JSON object a line, or readable text on a terminal; ids of what is being done on every line: the trace, the
+request, the instance.
 
 A record is an event name and facts given as `extra`. SIGUSR1 prints all task names and stacks to stderr.
 """
@@ -12,6 +13,8 @@ import signal
 import sys
 import traceback
 from typing import Any, Final
+
+from podium.base.telemetry.context import current, trace_id_of
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 """The request that is being served; added to every record made on its behalf."""
@@ -53,8 +56,10 @@ def _dump_tasks() -> None:
 def _facts(record: logging.LogRecord) -> dict[str, Any]:
     facts = {key: value for key, value in vars(record).items() if key not in _STANDARD and not key.startswith("_")}
     for variable in _CONTEXT:
-        if current := variable.get():
-            facts.setdefault(variable.name, current)
+        if known := variable.get():
+            facts.setdefault(variable.name, known)
+    if traceparent := current.get():
+        facts.setdefault("trace_id", trace_id_of(traceparent))
     return facts
 
 

@@ -6,7 +6,8 @@ Our own because it is small and on the hot path: an increment is one dictionary 
 
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Final
+from itertools import groupby
+from typing import Final, NamedTuple
 
 from podium.base.metric_names import HISTOGRAM_BOUNDS, METRICS
 
@@ -15,8 +16,20 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _Labels = tuple[tuple[str, str], ...]
 
 
+class Sample(NamedTuple):
+    """One value, by its short name (a key of `METRICS`) and its labels.
+
+    Of a histogram `value` is the sum, and `buckets` counts what fell into each, the last one beyond all bounds.
+    """
+
+    name: str
+    labels: _Labels
+    value: float
+    buckets: tuple[int, ...] = ()
+
+
 class Metrics:
-    """The metrics of one daemon. Using a name that is not in `METRICS` is a KeyError."""
+    """The metrics of one daemon. A name that is not in `METRICS`, or labels that are not its own, are a KeyError."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[str, _Labels], float] = {}
@@ -41,40 +54,53 @@ class Metrics:
 
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Puts a value (seconds) into a histogram."""
-        key = _key(name, labels)
-        buckets = self._buckets.setdefault(key, [0] * (len(HISTOGRAM_BOUNDS) + 1))
+        key = _key(name, labels) if labels else (name, ())
+        buckets = self._buckets.get(key)
+        if buckets is None:
+            key = _key(name, labels)
+            buckets = self._buckets[key] = [0] * (len(HISTOGRAM_BOUNDS) + 1)
+            self._values[key] = 0.0
         buckets[bisect_left(HISTOGRAM_BOUNDS, value)] += 1
-        self._values[key] = self._values.get(key, 0.0) + value
+        self._values[key] += value
+
+    def samples(self) -> list[Sample]:
+        """What stands now, in the order of `METRICS`, then of labels. For the event loop's thread."""
+        values = {**self._values, **{key: read() for key, read in self._read.items()}}
+        order = {name: number for number, name in enumerate(METRICS)}
+        return [
+            Sample(name, labels, values[name, labels], tuple(self._buckets.get((name, labels), ())))
+            for name, labels in sorted(values, key=lambda key: (order[key[0]], key[1]))
+        ]
 
     def page(self) -> str:
         """What `GET /metrics` answers."""
         lines: list[str] = []
-        values = {**self._values, **{key: read() for key, read in self._read.items()}}
-        for short, metric in METRICS.items():
-            samples = sorted((labels, value) for (name, labels), value in values.items() if name == short)
-            if not samples:
-                continue
+        for short, samples in groupby(self.samples(), lambda sample: sample.name):
+            metric = METRICS[short]
             lines += [f"# HELP {metric.name} {metric.meaning}", f"# TYPE {metric.name} {metric.kind}"]
-            for labels, value in samples:
-                lines += (
-                    self._histogram(short, labels, value)
-                    if metric.kind == "histogram"
-                    else [f"{metric.name}{_written(labels)} {_number(value)}"]
-                )
+            for sample in samples:
+                lines += _histogram(sample) if metric.kind == "histogram" else _number_line(sample)
         return "\n".join(lines) + "\n"
 
-    def _histogram(self, short: str, labels: _Labels, total: float) -> list[str]:
-        lines, seen, name = [], 0, METRICS[short].name
-        for bound, count in zip((*map(str, HISTOGRAM_BOUNDS), "+Inf"), self._buckets[short, labels], strict=True):
-            seen += count
-            lines.append(f"{name}_bucket{_written((*labels, ('le', bound)))} {seen}")
-        return [*lines, f"{name}_sum{_written(labels)} {_number(total)}", f"{name}_count{_written(labels)} {seen}"]
+
+def _number_line(sample: Sample) -> list[str]:
+    return [f"{METRICS[sample.name].name}{_written(sample.labels)} {_number(sample.value)}"]
+
+
+def _histogram(sample: Sample) -> list[str]:
+    lines, seen, name = [], 0, METRICS[sample.name].name
+    for bound, count in zip((*map(str, HISTOGRAM_BOUNDS), "+Inf"), sample.buckets, strict=True):
+        seen += count
+        lines.append(f"{name}_bucket{_written((*sample.labels, ('le', bound)))} {seen}")
+    total, labels = _number(sample.value), _written(sample.labels)
+    return [*lines, f"{name}_sum{labels} {total}", f"{name}_count{labels} {seen}"]
 
 
 def _key(name: str, labels: dict[str, str]) -> tuple[str, _Labels]:
-    if name not in METRICS:
-        raise KeyError(name)
-    return name, tuple(sorted(labels.items())) if len(labels) > 1 else tuple(labels.items())
+    given = tuple(sorted(labels.items())) if len(labels) > 1 else tuple(labels.items())
+    if METRICS[name].labels != tuple(label for label, _ in given):
+        raise KeyError(f"{name} has the labels {METRICS[name].labels}")
+    return name, given
 
 
 def _number(value: float) -> str:

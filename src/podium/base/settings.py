@@ -247,6 +247,12 @@ class CoordinatorSettings(_Shared):
         "10m",
         "a connection through the credential broker without a byte for this long is closed",
     )
+    metrics_key: Secret | None = setting(
+        "METRICS_KEY",
+        Secret,
+        None,
+        "credential that reads `/metrics` and nothing else, for Prometheus; `CLUSTER_KEY` does too",
+    )
     drain_seconds: float = setting(
         "COORDINATOR_DRAIN", seconds, "60s", "for running turns when the coordinator is drained; a stop allows less"
     )
@@ -267,6 +273,8 @@ class CoordinatorSettings(_Shared):
     def problems(self) -> list[str]:
         """Every mistake that is not one of a single variable."""
         found = self.shared_problems()
+        if self.metrics_key is not None and len(self.metrics_key.reveal()) < TEXT_MIN_CHARS:
+            found.append(f"METRICS_KEY needs at least {TEXT_MIN_CHARS} characters")
         if self.replica_url is not None and self.keeps_versions and self.chronicle_bucket is None:
             found.append(
                 "LITESTREAM_REPLICA_URL without CHRONICLE_S3_BUCKET: other hosts would go on with agents and not with their "

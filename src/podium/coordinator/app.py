@@ -20,6 +20,8 @@ from podium.base.logs import dump_on_signal, set_up_logging
 from podium.base.objects import ObjectStore
 from podium.base.sealing import Sealer
 from podium.base.settings import CoordinatorSettings, host_memory, open_discovery, open_objects
+from podium.base.telemetry import open_telemetry
+from podium.base.vitals import Vitals
 from podium.coordinator.adapters.broker import BrokerSettings, LoopbackBroker
 from podium.coordinator.adapters.catalog import Catalog
 from podium.coordinator.adapters.deployments import LocalDeployments
@@ -159,12 +161,21 @@ async def _serve(settings: CoordinatorSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     assert settings.cluster_key is not None, "checked when the settings were read"
-    address = Address(settings.cluster_key.reveal(), settings.host, settings.port, settings.url or "", _version())
+    metrics_key = settings.metrics_key.reveal() if settings.metrics_key else ""
+    address = Address(
+        settings.cluster_key.reveal(), settings.host, settings.port, settings.url or "", _version(), metrics_key
+    )
     async with contextlib.AsyncExitStack() as closing:
         discovery, objects = open_discovery(settings), open_objects(settings)
         closing.push_async_callback(discovery.close)
         closing.push_async_callback(objects.close)
         parts = parts_of(settings, discovery, objects)
+        telemetry = open_telemetry(settings, "coordinator", instance=settings.name, environment=settings.environment)
+        closing.push_async_callback(telemetry.close)
+        telemetry.follow(parts.metrics)
+        vitals = Vitals(parts.metrics, settings.data)
+        closing.push_async_callback(vitals.close)
+        vitals.start()
         if parts.replicas is not None:  # for the daemon that keeps the workspaces, a child of this process
             os.environ[HISTORIES_REPLICATED] = "1"
         await parts.workspaces.start()

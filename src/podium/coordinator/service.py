@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from podium.base.discovery import CoordinatorRecord
-from podium.base.http import ClusterAuthenticator, Endpoint, HttpApp, HttpServer
+from podium.base.http import ClusterAuthenticator, Endpoint, HttpApp, HttpServer, counting
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters import peers
 from podium.coordinator.adapters.announcer import Announcer, Fencing
@@ -49,6 +49,8 @@ class Address:
     port: int = 0
     url: str = ""
     version: str = "0"
+    metrics_key: str = ""
+    """Reads `/metrics` and nothing else; empty: only the cluster's key does."""
 
 
 class Coordinator:
@@ -69,9 +71,11 @@ class Coordinator:
             monotonic=parts.clock.monotonic,
         )
         self.supervisor = Supervisor(parts, announcer, TaskOwner("coordinator"))
-        authenticator = ClusterAuthenticator(address.cluster_key)
+        authenticator = ClusterAuthenticator(address.cluster_key, address.metrics_key)
         self._upgrades = Upgrades(self.supervisor, authenticator)
-        self._app = HttpApp(self._endpoints(), authenticator, translate=_translate, clock=parts.clock)
+        self._app = HttpApp(
+            self._endpoints(), authenticator, translate=_translate, observe=counting(parts.metrics), clock=parts.clock
+        )
         self._server = HttpServer(self._app, self._upgrades)
 
     async def start(self, listening: socket.socket | None = None) -> int:

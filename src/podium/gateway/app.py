@@ -18,6 +18,8 @@ from podium.base.objects import ObjectStore
 from podium.base.sealing import Sealer
 from podium.base.settings import GatewaySettings, open_discovery, open_objects
 from podium.base.tasks import TaskOwner
+from podium.base.telemetry import open_telemetry
+from podium.base.vitals import Vitals
 from podium.gateway.adapters.callers import Callers
 from podium.gateway.adapters.coordinators import Coordinators
 from podium.gateway.adapters.homes import Homes
@@ -120,6 +122,12 @@ async def _serve(settings: GatewaySettings) -> None:
         options_of(settings), discovery, objects, Sealer(settings.secrets_key.reveal(), previous), SystemClock()
     )
     async with contextlib.AsyncExitStack() as closing:
+        telemetry = open_telemetry(settings, "gateway", environment=settings.environment)
+        closing.push_async_callback(telemetry.close)
+        telemetry.follow(gateway.parts.metrics)
+        vitals = Vitals(gateway.parts.metrics, settings.data)
+        closing.push_async_callback(vitals.close)
+        vitals.start()
         closing.push_async_callback(discovery.close)
         closing.push_async_callback(objects.close)
         closing.push_async_callback(gateway.stop, settings.stop_seconds)

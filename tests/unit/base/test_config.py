@@ -67,7 +67,7 @@ def test_secrets_do_not_print() -> None:
 
 @pytest.mark.proves("CONFIG-SECRETS-MASKED")
 def test_credentials_for_valkey_do_not_print() -> None:
-    given = {**GOOD, "VALKEY_URL": "valkeys://somebody:hushhush@v.example:6380/2"}
+    given = {**GOOD, "S3_BUCKET": "b", "VALKEY_URL": "valkeys://somebody:hushhush@v.example:6380/2"}
     settings = read(GatewaySettings, given)
     assert settings.valkey is not None
     assert settings.valkey.password == "hushhush"

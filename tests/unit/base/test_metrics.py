@@ -7,16 +7,18 @@ from podium.base.metrics import Metrics
 
 def test_counters_gauges_and_histograms_are_written_as_prometheus_reads_them() -> None:
     metrics = Metrics()
-    metrics.add("requests_total", status="200")
-    metrics.add("requests_total", 2, status="200")
+    metrics.add("turns_total")
+    metrics.add("turns_total", 2)
+    metrics.add("requests_total", method="GET", route="/x", status="200")
     metrics.set("connections", 5)
-    metrics.watch("turns_total", lambda: 7.0)
+    metrics.watch("messages_total", lambda: 7.0)
     metrics.observe("start_seconds", 0.003)
     metrics.observe("start_seconds", 99.0)
     page = metrics.page()
-    assert 'podium_requests_total{status="200"} 3' in page
+    assert "podium_turns_total 3" in page
+    assert 'podium_requests_total{method="GET",route="/x",status="200"} 1' in page
     assert "# TYPE podium_connections gauge\npodium_connections 5" in page
-    assert "podium_turns_total 7" in page
+    assert "podium_messages_total 7" in page
     assert 'podium_start_seconds_bucket{le="0.005"} 1' in page
     assert 'podium_start_seconds_bucket{le="+Inf"} 2' in page
     assert "podium_start_seconds_count 2" in page
@@ -42,6 +44,11 @@ def test_a_counter_over_a_million_still_shows_every_step() -> None:
 
 def test_label_order_does_not_matter() -> None:
     metrics = Metrics()
-    metrics.add("requests_total", status="200", kind="x")
-    metrics.add("requests_total", kind="x", status="200")
-    assert 'podium_requests_total{kind="x",status="200"} 2' in metrics.page()
+    metrics.add("requests_total", status="200", method="GET", route="/x")
+    metrics.add("requests_total", route="/x", method="GET", status="200")
+    assert 'podium_requests_total{method="GET",route="/x",status="200"} 2' in metrics.page()
+
+
+def test_labels_a_metric_does_not_have_are_an_error() -> None:
+    with pytest.raises(KeyError, match="outcome"):
+        Metrics().observe("turn_seconds", 1.0, tenant="acme")

@@ -2,6 +2,7 @@
 
 from podium.base.http.app import Authenticator as Authenticator
 from podium.base.http.app import HttpApp as HttpApp
+from podium.base.http.app import counting as counting
 from podium.base.http.app import problem_answer as problem_answer
 from podium.base.http.app import request_id_of as request_id_of
 from podium.base.http.call import Answer as Answer
@@ -15,6 +16,7 @@ from podium.base.http.endpoint import ANY_KEY as ANY_KEY
 from podium.base.http.endpoint import CLUSTER as CLUSTER
 from podium.base.http.endpoint import EVENT_STREAM as EVENT_STREAM
 from podium.base.http.endpoint import HTML as HTML
+from podium.base.http.endpoint import METRICS as METRICS
 from podium.base.http.endpoint import PLAIN_TEXT as PLAIN_TEXT
 from podium.base.http.endpoint import PUBLIC as PUBLIC
 from podium.base.http.endpoint import Access as Access

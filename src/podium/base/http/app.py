@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from podium.base import telemetry
 from podium.base.clock import Clock, SystemClock
 from podium.base.http.call import Answer, Call, ClientGoneError, Headers, Receive, Send, Streamed
 from podium.base.http.endpoint import PUBLIC, Access, Endpoint
@@ -17,11 +18,18 @@ from podium.base.http.identity import Identity, require
 from podium.base.http.reading import check_json_type, decode_json, read_body, read_query
 from podium.base.http.routes import MethodNotAllowedError, Routes
 from podium.base.http.streaming import Streams, close_source
+from podium.base.logs import instance_id as current_instance_id
 from podium.base.logs import request_id as current_request_id
+from podium.base.metrics import Metrics
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.limits import REQUEST_BODY_MAX_BYTES
 
 PROBLEM_JSON: Final = "application/problem+json"
+
+FIRST_SERVER_ERROR: Final = 500
+
+_TRACED: Final = frozenset({"instance_id", "agent_id", "turn_id", "deployment_id", "coordinator_id"})
+"""Parts of a path that name whom a request is about; others (paths of files) are contents, and in no trace."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _log = logging.getLogger(__name__)
@@ -52,6 +60,17 @@ def untranslated(_error: Exception) -> None:
 
 def unobserved(_endpoint: Endpoint | None, _method: str, _status: int, _seconds: float) -> None:
     """Looks away."""
+
+
+def counting(metrics: Metrics) -> Observe:
+    """Puts what it is told into metrics, by route."""
+
+    def observe(endpoint: Endpoint | None, method: str, status: int, seconds: float) -> None:
+        route = endpoint.path if endpoint is not None else "none"
+        metrics.add("requests_total", method=method if endpoint is not None else "any", route=route, status=str(status))
+        metrics.observe("request_seconds", seconds, route=route)
+
+    return observe
 
 
 class HttpApp:
@@ -85,11 +104,15 @@ class HttpApp:
         headers = Headers(scope["headers"])
         exchange = _Exchange(scope, headers, request_id_of(headers))
         current_request_id.set(exchange.request_id)
+        telemetry.current.set(telemetry.accepted(headers))
         try:
             outcome = await self._answer(exchange, receive)
+            exchange.answered(outcome.status)
+            await self._deliver(exchange, outcome, receive, send)
         except ClientGoneError:
             return
-        await self._deliver(exchange, outcome, receive, send)
+        finally:
+            exchange.span.end()
         seconds = self._clock.monotonic() - started
         self._observe(exchange.endpoint, exchange.method, outcome.status, seconds)
         _log_request(exchange, outcome.status, seconds)
@@ -110,7 +133,7 @@ class HttpApp:
 
     async def _handled(self, exchange: "_Exchange", receive: Receive) -> Answer | Streamed:
         endpoint, path = self._routes.match(exchange.method, exchange.scope["raw_path"])
-        exchange.endpoint = endpoint
+        exchange.routed(endpoint, path)
         identity = await self._authenticate(endpoint.access, exchange.headers)
         require(identity, endpoint.access)
         call = Call(endpoint, exchange.headers, identity, exchange.request_id)
@@ -161,6 +184,29 @@ class _Exchange:
         self.request_id = request_id
         self.method: str = scope["method"]
         self.endpoint: Endpoint | None = None
+        self.span = telemetry.Span("")
+
+    def routed(self, endpoint: Endpoint, path: Mapping[str, Any]) -> None:
+        """Its endpoint is known: from here on its trace and its log records name what it is about. Probes have no trace."""
+        self.endpoint = endpoint
+        if "instance_id" in path:
+            current_instance_id.set(str(path["instance_id"]))
+        if endpoint.access is PUBLIC:
+            return
+        facts = {
+            "http.request.method": self.method,
+            "http.route": endpoint.path,
+            "podium.request_id": self.request_id,
+            **{f"podium.{name}": str(value) for name, value in path.items() if name in _TRACED},
+        }
+        self.span = telemetry.begin(f"{self.method} {endpoint.path}", kind="server", attributes=facts)
+        telemetry.current.set(self.span.traceparent)
+
+    def answered(self, status: int) -> None:
+        """Its answer is known."""
+        self.span.set({"http.response.status_code": status})
+        if status >= FIRST_SERVER_ERROR:
+            self.span.fail(str(status))
 
     def facts(self) -> dict[str, Any]:
         return {

@@ -24,12 +24,15 @@ class Open(Enum):
     """Anyone, without a credential."""
     CLUSTER = "cluster"
     """Whoever holds the credential the daemons share."""
+    METRICS = "metrics"
+    """Whoever holds that credential, or one that reads metrics and nothing else."""
     ANY_KEY = "any_key"
     """Any valid key, whatever its permissions."""
 
 
 PUBLIC: Final = Open.PUBLIC
 CLUSTER: Final = Open.CLUSTER
+METRICS: Final = Open.METRICS
 ANY_KEY: Final = Open.ANY_KEY
 
 Access = Permission | Open

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from podium.base.http.endpoint import PUBLIC, Access
+from podium.base.http.endpoint import METRICS, PUBLIC, Access
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.ids import is_tenant_id
 from podium.wire.rest import Permission
@@ -76,16 +76,22 @@ def cluster_headers(identity: Identity, cluster_key: str, request_id: str) -> di
 
 
 class ClusterAuthenticator:
-    """Checks the credential that gateways and coordinators share, and believes the headers that come with it."""
+    """Checks the credential that gateways and coordinators share, and believes the headers that come with it.
 
-    def __init__(self, cluster_key: str) -> None:
+    `metrics_key`: a second credential, for routes of access `METRICS` alone; empty: there is none.
+    """
+
+    def __init__(self, cluster_key: str, metrics_key: str = "") -> None:
         if not cluster_key:
             raise ValueError("the cluster key must not be empty")
         self._key = cluster_key.encode()
+        self._metrics_key = metrics_key.encode()
 
     async def __call__(self, access: Access, headers: Mapping[str, str]) -> Identity:
         """See `Authenticator`."""
-        return NOBODY if access is PUBLIC else self.identify(headers)
+        if access is PUBLIC or (access is METRICS and self._metrics_key and _holds(headers, self._metrics_key)):
+            return NOBODY
+        return self.identify(headers)
 
     def identify(self, headers: Mapping[str, str]) -> Identity:
         """The caller the headers tell of, also for WebSockets.
@@ -93,8 +99,7 @@ class ClusterAuthenticator:
         Raises:
             PodiumError: `unauthenticated`, `invalid_request` for headers no gateway would write.
         """
-        given = bearer_of(headers)
-        if given is None or not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._key):
+        if not _holds(headers, self._key):
             raise PodiumError(ErrorCode.UNAUTHENTICATED, "this interface is for the daemons of the cluster")
         tenant_id = headers.get(TENANT_HEADER) or None
         role = headers.get(ROLE_HEADER, "user")
@@ -102,3 +107,8 @@ class ClusterAuthenticator:
             raise PodiumError(ErrorCode.INVALID_REQUEST, f"{ROLE_HEADER} or {TENANT_HEADER} is malformed")
         permissions = frozenset(filter(None, headers.get(PERMISSIONS_HEADER, "").split(",")))
         return Identity(tenant_id, role == "admin", permissions, owner=tenant_id or "")
+
+
+def _holds(headers: Mapping[str, str], credential: bytes) -> bool:
+    given = bearer_of(headers)
+    return given is not None and hmac.compare_digest(given.encode("utf-8", "surrogateescape"), credential)

@@ -1,8 +1,9 @@
-"""The coordinator's routes as values. It is no public interface: all but `/health` need the cluster's credential."""
+"""The coordinator's routes as values. It is no public interface: all but `/health` need the cluster's credential; `/metrics`
+takes another one as well."""
 
 from typing import Any
 
-from podium.base.http import CLUSTER, EVENT_STREAM, PLAIN_TEXT, PUBLIC, Endpoint, Param
+from podium.base.http import CLUSTER, EVENT_STREAM, METRICS, PLAIN_TEXT, PUBLIC, Endpoint, Param
 from podium.coordinator.api.conversations import Conversations
 from podium.coordinator.api.host import Host
 from podium.coordinator.api.instances import Instances
@@ -31,7 +32,7 @@ def _host(host: Host) -> list[Endpoint]:
             answers={200: rest.Ready, 503: rest.Ready},
         ),
         Endpoint(
-            method="GET", path="/metrics", handler=host.get_metrics, summary="Metrics", access=CLUSTER,
+            method="GET", path="/metrics", handler=host.get_metrics, summary="Metrics", access=METRICS,
             answers={200: PLAIN_TEXT},
         ),
         Endpoint(

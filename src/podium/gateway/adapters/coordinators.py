@@ -12,6 +12,7 @@ from yarl import URL
 from podium.base.clock import Clock
 from podium.base.discovery import CoordinatorRecord, Discovery
 from podium.base.http import Identity, cluster_headers
+from podium.base.telemetry import carried
 from podium.wire.errors import ErrorCode, PodiumError
 
 KNOWN_SECONDS: Final = 1.0
@@ -191,7 +192,11 @@ class Coordinators:
             request.method,
             URL(coordinator.url + request.path, encoded=True),
             data=body,
-            headers={**request.headers, **cluster_headers(request.identity, self._cluster_key, request.request_id)},
+            headers={
+                **request.headers,
+                **carried(),
+                **cluster_headers(request.identity, self._cluster_key, request.request_id),
+            },
             timeout=timeout,
             allow_redirects=False,
         )

@@ -1,7 +1,7 @@
 """All routes of the gateway, and the application they make."""
 
 from podium.base.discovery import DiscoveryUnavailableError
-from podium.base.http import Endpoint, HttpApp
+from podium.base.http import Endpoint, HttpApp, counting
 from podium.base.objects import ObjectStoreUnavailableError
 from podium.gateway.adapters.models import Models
 from podium.gateway.api.agents import Agents
@@ -25,14 +25,9 @@ RETRY_SECONDS = 1.0
 
 def make_app(parts: Parts) -> HttpApp:
     """The REST application of a gateway."""
-    endpoints = all_endpoints(parts)
-
-    def observe(endpoint: Endpoint | None, method: str, status: int, seconds: float) -> None:
-        route = endpoint.path if endpoint is not None else "none"
-        parts.metrics.add("requests_total", method=method, route=route, status=str(status))
-        parts.metrics.observe("request_seconds", seconds, route=route)
-
-    return HttpApp(endpoints, parts.callers, translate=translate, observe=observe, clock=parts.clock)
+    return HttpApp(
+        all_endpoints(parts), parts.callers, translate=translate, observe=counting(parts.metrics), clock=parts.clock
+    )
 
 
 def translate(error: Exception) -> PodiumError | None:

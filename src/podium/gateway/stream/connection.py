@@ -117,6 +117,16 @@ class Connection(asyncio.Protocol):
         """Whether nothing is left of it."""
         return self._phase is Phase.OVER
 
+    @property
+    def buffered(self) -> int:
+        """Bytes the client has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the client does not take what there is, so that its coordinator is not read."""
+        return self._full
+
     def close(self, code: CloseCode | int, reason: str) -> None:
         """Tells the client to go, behind the frame that is under way; bounded."""
         before = self._phase

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import logging
-import re
 from typing import Final, cast
 
+from podium.base import telemetry
 from podium.base.discovery import DiscoveryUnavailableError
 from podium.base.discovery.port import CHANNEL_KEYS_REVOKED
 from podium.base.http import Headers, Identity, Upgrade, bearer_of, cluster_headers, problem_answer, request_id_of
 from podium.base.http.identity import TENANT_HEADER, require
+from podium.base.logs import instance_id, request_id
 from podium.base.tasks import TaskOwner
 from podium.gateway.adapters.coordinators import away
 from podium.gateway.domain.handshake import VERSION, Answered, Dialing, Opening, read_opening
@@ -36,8 +37,6 @@ SHUTDOWN_SECONDS: Final = 1.5
 
 _NOT_FOUND: Final = frozenset({ErrorCode.INSTANCE_NOT_FOUND, ErrorCode.NOT_FOUND})
 
-_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +49,8 @@ class Door:
         self._connections: dict[Connection, _Visit] = {}
         self._closing = False
         parts.metrics.watch("connections", lambda: len(self._connections))
+        parts.metrics.watch("proxy_buffered_bytes", lambda: sum(each.buffered for each in self._connections))
+        parts.metrics.watch("proxy_stalled", lambda: sum(each.is_stalled for each in self._connections))
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -149,12 +150,22 @@ class _Visit:
         self._opening = opening
         self._headers = headers
         self._request_id = request_id_of(headers)
+        self._trace = telemetry.accepted(headers)
+        self._span = telemetry.begin(
+            "GET /api/v1/instances/{instance_id}/connect",
+            parent=self._trace,
+            kind="server",
+            attributes={"podium.instance_id": opening.instance_id, "podium.request_id": self._request_id},
+        )
 
     @property
     def reattach_seconds(self) -> float:
         return self._parts.options.reattach_seconds
 
     async def admit(self, opening: Opening) -> None:
+        request_id.set(self._request_id)
+        instance_id.set(opening.instance_id)
+        telemetry.current.set(self._span.traceparent)
         if self._door.is_full:
             raise PodiumError(ErrorCode.NO_COORDINATOR_AVAILABLE, "this gateway takes no more connections")
         key = bearer_of(self._headers) or opening.bearer
@@ -183,7 +194,7 @@ class _Visit:
                 self._opening.offers_protocol,
                 mark,
                 {
-                    **self._trace(),
+                    **self._carried(),
                     **cluster_headers(self.identity, self._parts.options.cluster_key, self._request_id),
                 },
             )
@@ -196,18 +207,20 @@ class _Visit:
         if answer.status != 101:
             upstream.abort()
             raise _refusal(answer, first=first)
+        self._span.end()
         return answer
 
-    def _trace(self) -> dict[str, str]:
-        """W3C trace context of the client, when it is one."""
-        given = self._headers.get("traceparent", "")
-        return {"traceparent": given} if _TRACE.fullmatch(given) else {}
+    def _carried(self) -> dict[str, str]:
+        """The client's trace goes on with the turns of its connection. Where it has none each turn has a trace of its own: one
+        connection may live for days, and its trace would have no end."""
+        return {telemetry.HEADER: self._span.traceparent} if self._trace else {}
 
     def reattached(self) -> None:
         self._parts.metrics.add("reattached_total")
         _log.info("stream_reattached", extra={"instance_id": self._opening.instance_id})
 
     def ended(self, connection: Connection) -> None:
+        self._span.end()  # of one that was refused, or went away before it was attached
         self._door.left(connection)
 
 
