@@ -116,7 +116,9 @@ async def test_a_fork_cut_off_by_a_kill_is_there_wholly_or_not_at_all(tmp_path: 
             await killed_during(caller, fork(caller, agent_id, agent_id=name), lots, 0.12)
             answer = await told(caller, "POST", f"/api/v1/agents/{agent_id}/fork", json={"agent_id": name})
             if answer.status == 409:
-                child = (await told(caller, "GET", f"/api/v1/agents/{name}")).body["instance_id"]
+                there = await told(caller, "GET", f"/api/v1/agents/{name}")
+                assert there.status == 200, (answer.text, there.text)
+                child = there.body["instance_id"]
             else:
                 assert answer.status == 201, answer.text
                 child = answer.body["instance_id"]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 from podium.base.discovery import (
@@ -57,7 +57,7 @@ class Announcer:
     """Loops over discovery, and the leases this coordinator holds.
 
     While discovery can't be reached, everything goes on and is tried again; with `fencing`, what is held ends before others can take
-    it, and comes back when it is still held. `everything` is asked for when discovery lost what it knew.
+    it, and comes back when it is still held. `everything` is asked for when discovery lost what it knew, or was not told of an agent.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Announcer:
         self._changed: dict[str, Callable[[], InstanceRecord]] = {}
         self._something = asyncio.Event()
         self._reachable = True
-        self._untold = False  # discovery may have lost what this coordinator told it
+        self._untold = False  # discovery may not have what this coordinator told it
         self._tasks = TaskOwner("announcer")
 
     def start(self) -> None:
@@ -189,6 +189,13 @@ class Announcer:
         except DiscoveryUnavailableError:
             _log.warning("move_not_told", extra={"agent_id": record.agent_id})
 
+    async def tell(self, agents: Sequence[AgentRecord]) -> None:
+        """Writes agents; should discovery not answer, everything is told as soon as it does."""
+        try:
+            await self._put_agents(agents)
+        except DiscoveryUnavailableError:
+            self._untold = True
+
     async def flush(self) -> None:
         """Writes what is collected.
 
@@ -241,11 +248,15 @@ class Announcer:
             return
         await self._renew_once()
         everything = self._everything()
-        for start in range(0, len(everything.agents), WRITTEN_AT_ONCE):
-            batch = everything.agents[start : start + WRITTEN_AT_ONCE]
-            await asyncio.gather(*(self._discovery.put_agent(agent) for agent in batch))
+        await self._put_agents(everything.agents)
         for start in range(0, len(everything.instances), WRITTEN_AT_ONCE):
             await self._discovery.put_instances(everything.instances[start : start + WRITTEN_AT_ONCE])
+
+    async def _put_agents(self, agents: Sequence[AgentRecord]) -> None:
+        for start in range(0, len(agents), WRITTEN_AT_ONCE):
+            await asyncio.gather(
+                *(self._discovery.put_agent(agent) for agent in agents[start : start + WRITTEN_AT_ONCE])
+            )
 
     async def _renew(self) -> None:
         while True:

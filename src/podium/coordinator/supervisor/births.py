@@ -172,15 +172,19 @@ class Births:
             ) from error
 
     async def announce(self, instance: Instance) -> None:
-        """Tells discovery of a new instance and its agent."""
+        """Tells discovery of a new instance and its agent. If the coordinator ends before, they are told of when it recovers them."""
         supervisor, facts = self._supervisor, instance.facts
-        agent = supervisor.parts.catalog.agent(facts.agent_id)
-        created_at = agent.created_at if agent is not None else facts.created_at
         try:
             await supervisor.announcer.write_now(supervisor.records.of(instance))
-            await supervisor.parts.discovery.put_agent(self.agent_record(facts, created_at))
         except DiscoveryUnavailableError:
             supervisor.announcer.changed(facts.instance_id, lambda: supervisor.records.of(instance))
+        await supervisor.announcer.tell([self.agent_of(instance)])
+
+    def agent_of(self, instance: Instance) -> AgentRecord:
+        """The agent of an instance as discovery should know it."""
+        facts = instance.facts
+        agent = self._supervisor.parts.catalog.agent(facts.agent_id)
+        return self.agent_record(facts, agent.created_at if agent is not None else facts.created_at)
 
     async def tell_agent(self, entry: InstanceEntry, created_at: int) -> None:
         """Tells discovery that the data of an agent are here now.

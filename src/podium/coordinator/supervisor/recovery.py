@@ -31,8 +31,16 @@ class Recovery:
         entries = [entry for entry in self._supervisor.parts.catalog.instances() if entry.status not in OVER]
         for entry in entries:
             await self._recover(entry)
+        await self._tell()
         for instance in list(self._supervisor.instances.values()):
             self._go_on(instance)
+
+    async def _tell(self) -> None:
+        """Discovery hears of all that is here: the coordinator may have ended when an agent was made, and not yet told of."""
+        supervisor = self._supervisor
+        with suppress(DiscoveryUnavailableError):  # the loop writes them again
+            await supervisor.announcer.flush()
+        await supervisor.announcer.tell([supervisor.births.agent_of(one) for one in supervisor.instances.values()])
 
     async def bring_back(self, entry: InstanceEntry) -> bool:
         """Recovers one instance and starts it if it has work; False when it can't be recovered now."""

@@ -14,6 +14,7 @@ from podium.coordinator.domain.fencing import Verdict
 from podium.wire.rest import Load
 from podium.wire.status import InstanceStatus
 from tests.unit.coordinator.twins import until
+from tests.waiting import wait_until
 
 RECORD = CoordinatorRecord("coord-1", "http://127.0.0.1:1", "0", 0, "active", Load(0, 0, 0.0, 0, 0))
 
@@ -187,4 +188,23 @@ async def test_everything_is_told_again_when_discovery_forgot(discovery: Countin
     await until(lambda: discovery.writes > 0, "the instances")
     assert await discovery.agent("agent") == agent
     assert await discovery.instance("inst-a") is not None
+    await announcer.close()
+
+
+async def test_an_agent_made_while_discovery_was_away_is_told_when_it_is_back(
+    discovery: Counting, lost: list[str]
+) -> None:
+    agent = AgentRecord("agent", "default", "echo", "echo:1.0.0@00000000", 1, 0, "inst-a", "coord-1")
+    await discovery.announce(RECORD)  # it knows this coordinator, and will not ask to be told
+    announcer = Announcer(discovery, lambda: RECORD, lost.extend, everything=lambda: Everything([agent], []))
+    discovery.available = False
+    await announcer.tell([agent])
+    discovery.available = True
+    assert await discovery.agent("agent") is None
+    announcer.start()
+
+    async def told() -> bool:
+        return await discovery.agent("agent") == agent
+
+    await wait_until(told)
     await announcer.close()

@@ -44,6 +44,23 @@ async def test_an_agent_without_work_is_asleep_after_a_restart_and_wakes_on_dema
     assert len(house.host.started) == 2
 
 
+async def test_an_agent_that_was_made_when_the_coordinator_died_and_not_yet_told_of_is_known_after_a_restart(
+    house: House,
+) -> None:
+    instance = await house.create()
+    await house.pause()
+    await house.discovery.remove_agent("agent")
+    await house.discovery.remove_instances([instance.facts.instance_id])
+    house.supervisor = house.build()
+    await house.supervisor.open()
+    agent = await house.discovery.agent("agent")
+    assert agent is not None
+    assert (agent.instance_id, agent.coordinator_id) == (instance.facts.instance_id, "coord-1")
+    told = await house.discovery.instance(instance.facts.instance_id)
+    assert told is not None
+    assert told.status is InstanceStatus.ASLEEP
+
+
 @pytest.mark.noisy(
     "agent_restarts", "instance_failed"
 )  # said by what the simulated crash leaves of the old coordinator
