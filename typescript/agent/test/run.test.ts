@@ -91,5 +91,5 @@ test("a bundle that holds another copy of the SDK gets the one that serves it", 
 
 test("wrong arguments are told", async () => {
   const { code, stderr } = await ran(["walk"]);
-  expect([code, stderr]).toEqual([64, "usage: PODIUM_SOCKET=… bun run.ts run DIRECTORY ENTRY\n"]);
+  expect([code, stderr]).toEqual([64, "usage: PODIUM_SOCKET=… bun run.ts run DIRECTORY ENTRY [GATE]\n"]);
 });

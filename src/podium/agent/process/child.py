@@ -3,7 +3,7 @@
 1. session, signals, descriptors: nothing of the template is left open
 2. hello: the coordinator learns the pid from the kernel, puts it in its cgroup, maps its user id, sends the `Setup`
 3. user id, limits, privileges: from here on it has no more rights than the agent
-4. environment and working directory
+4. environment; then, as soon as the workspace is there, into it
 5. the agent: in this process, or by replacing it with a program
 
 A page the child writes to is a page it no longer shares with the template, and in CPython touching an object writes to it. So
@@ -19,7 +19,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from podium.agent.process import linux
-from podium.agent.process.orders import HELLO, Setup, pack, read_setup
+from podium.agent.process.orders import GATE_DESCRIPTOR, HELLO, Setup, pack, read_exactly, read_setup
 from podium.agent.process.running import run_entry, run_factory
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Start(NamedTuple):
     setup: int
     stdout: int
     stderr: int
+    gate: int
     template: int
     users: str
 
@@ -62,6 +63,10 @@ def become_agent(start: Start, factory: "AgentFactory | None") -> int:
         if os.getppid() != start.template:
             return EXIT_CODE_SETUP
         _settle(setup)
+        if setup.command is not None and setup.command_waits:
+            os.set_inheritable(GATE_DESCRIPTOR, True)
+        else:
+            _enter(setup.workspace)
     except (OSError, EOFError, ValueError) as error:
         _refuse(str(error))
         return EXIT_CODE_SETUP
@@ -84,9 +89,11 @@ def _begin(start: Start) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(start.stdout, 1)
     os.dup2(start.stderr, 2)
-    if start.setup != _SETUP_DESCRIPTOR:
-        os.dup2(start.setup, _SETUP_DESCRIPTOR, inheritable=False)
-    os.closerange(_SETUP_DESCRIPTOR + 1, DESCRIPTORS_END)
+    gate = os.dup(start.gate) if start.gate == _SETUP_DESCRIPTOR else start.gate
+    for descriptor, number in ((start.setup, _SETUP_DESCRIPTOR), (gate, GATE_DESCRIPTOR)):
+        if descriptor != number:
+            os.dup2(descriptor, number, inheritable=False)
+    os.closerange(GATE_DESCRIPTOR + 1, DESCRIPTORS_END)
 
 
 def _enter_user_namespace(users: str) -> None:
@@ -127,10 +134,16 @@ def _settle(setup: Setup) -> None:
     os.umask(0o077)
     os.environ.clear()
     os.environ.update(setup.environment)
-    os.chdir(setup.workspace)
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()
+
+
+def _enter(workspace: str) -> None:
+    """Waits until the workspace is there, and goes into it."""
+    read_exactly(GATE_DESCRIPTOR, 1)
+    os.close(GATE_DESCRIPTOR)
+    os.chdir(workspace)
 
 
 def _replace(command: list[str]) -> int:

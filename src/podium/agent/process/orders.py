@@ -1,13 +1,16 @@
 """What a coordinator tells a launcher, a template and a child. JSON with plain types: this side of the socket must
 stay importable without anything installed.
 
-Control socket (Unix, SEQPACKET): one packet `Launch` first; then `{"fork": n}` packets with three descriptors (setup,
-stdout, stderr) go in, and reports come out: `{"warm": true}`, `{"refused": …}`, `{"failed": n, …}`,
+Control socket (Unix, SEQPACKET): one packet `Launch` first; then `{"fork": n}` packets with four descriptors (setup,
+stdout, stderr, gate) go in, and reports come out: `{"warm": true}`, `{"refused": …}`, `{"failed": n, …}`,
 `{"ended": n, "status": wait status}`. Its end of file is the coordinator's death.
 
 Setup socket (Unix, stream), one per process: the child sends one byte, whose credentials the kernel vouches for; the
 coordinator writes the child's identity maps and answers with a 4-byte little-endian length and a `Setup`; the child
 closes the socket when it is closed in, after `{"failed": reason}` if it could not be.
+
+Gate (a pipe), one per process: the coordinator writes one byte when the workspace is there, and closes it without one when it will not
+be. Nothing of the author's runs before that, and nobody goes into the directory.
 """
 
 import json
@@ -20,8 +23,11 @@ PACKET_MAX_BYTES: Final = 128 * 1024
 HELLO: Final = b"h"
 """The byte a child introduces itself with."""
 
-FORK_DESCRIPTORS: Final = 3
-"""Descriptors that come with a fork order: setup, stdout, stderr."""
+FORK_DESCRIPTORS: Final = 4
+"""Descriptors that come with a fork order: setup, stdout, stderr, gate."""
+
+GATE_DESCRIPTOR: Final = 4
+"""The gate's number in a child, and in a program that waits for the workspace itself."""
 
 
 class Launch(NamedTuple):
@@ -50,7 +56,9 @@ class Setup(NamedTuple):
     """How one child is made, and what it then is.
 
     `uid` is also the group id; None: it keeps its own. `closed`: as in `Launch`.
-    `limits` are pairs of a resource's name (`RLIMIT_…`) and its value. `command` replaces the child by a program.
+    `limits` are pairs of a resource's name (`RLIMIT_…`) and its value. `command` replaces the child by a program;
+    `command_waits`: at once, so that it loads while the workspace is made: it starts in `/`, waits at `GATE_DESCRIPTOR`, and
+    goes into the workspace itself.
     """
 
     environment: dict[str, str]
@@ -59,6 +67,7 @@ class Setup(NamedTuple):
     closed: bool
     limits: dict[str, int]
     command: list[str] | None
+    command_waits: bool
     directory: str
     entry: str
 

@@ -122,8 +122,8 @@ class Template:
     def _fork(self, number: int, descriptors: list[int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
-        setup, stdout, stderr = descriptors
-        start = Start(setup, stdout, stderr, os.getpid(), self._order.users)
+        setup, stdout, stderr, gate = descriptors
+        start = Start(setup, stdout, stderr, gate, os.getpid(), self._order.users)
         pid = os.fork()
         if pid:
             self._numbers[pid] = number

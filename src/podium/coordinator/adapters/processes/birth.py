@@ -1,4 +1,4 @@
-"""From an order to a linked process: the hello, the identity, the setup, the connection. Every step bounded by the caller."""
+"""From an order to a linked process: the hello, the identity, the setup, the gate, the connection. Every step bounded by the caller."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,8 @@ import struct
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from types import TracebackType
+from typing import Final, Literal, NamedTuple, Self
 
 from podium.agent.process.orders import Setup, pack
 from podium.coordinator.adapters.processes.cgroups import Cgroup
@@ -36,8 +37,19 @@ class Born(NamedTuple):
     stderr: int
 
 
+class _Ends(NamedTuple):
+    """What is held of a process that is not linked yet: where it will connect, and the other ends of what it was given."""
+
+    listener: socket.socket
+    setup: socket.socket
+    stdout: int
+    stderr: int
+    gate: int
+
+
 class Birth(Sitter):
-    """One start. Sits with the process until it is linked; then `heir` hears of its end.
+    """One start: `begin`, and when its workspace is there `link`, within a `with`. Sits with the process until it is linked; then
+    `heir` hears of its end.
 
     What it prints until then goes to `hear`: a program may load for long, or fail, before it links.
     """
@@ -56,28 +68,48 @@ class Birth(Sitter):
         self._waiting: asyncio.Future[None] | None = None
         self._failure: ProcessStartError | None = None
         self._held = contextlib.ExitStack()
+        self._ends: _Ends
 
-    async def bring_up(self, setup: Setup, *, mapped: bool) -> Born:
-        """Forks, closes in and links. Whatever goes wrong, nothing stays open here; the caller ends the process.
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Whatever went wrong, nothing stays open here; the caller ends the process."""
+        self._held.close()
+
+    async def begin(self, setup: Setup, *, mapped: bool) -> None:
+        """Forks, and has the process close itself in. It does nothing of the author's yet, and waits at its gate.
+
+        Raises:
+            ProcessStartError: it ended or refused.
+        """
+        listener = self._listen()
+        self._ends = ends = self._fork(listener)
+        self.pid = await self._hello(ends.setup)
+        if self._cgroup is not None:  # may wait in the kernel for milliseconds
+            await asyncio.to_thread(self._cgroup.add, self.pid)
+        if mapped and self._uid is not None:
+            self._map_ids(self.pid, self._uid)
+        body = pack(setup._asdict())
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(ConnectionError):  # what it says, or its end, tells why
+            await loop.sock_sendall(ends.setup, len(body).to_bytes(4, "little") + body)
+
+    async def link(self) -> Born:
+        """Opens the gate, and links: the workspace is there.
 
         Raises:
             ProcessStartError: it ended or refused before it was linked.
         """
-        with self._held:
-            listener = self._listen()
-            ours, stdout, stderr = self._fork()
-            self.pid = await self._hello(ours)
-            if self._cgroup is not None:  # may wait in the kernel for milliseconds
-                await asyncio.to_thread(self._cgroup.add, self.pid)
-            if mapped and self._uid is not None:
-                self._map_ids(self.pid, self._uid)
-            body = pack(setup._asdict())
-            loop = asyncio.get_running_loop()
-            with contextlib.suppress(ConnectionError):  # what it says, or its end, tells why
-                await loop.sock_sendall(ours, len(body).to_bytes(4, "little") + body)
-            await self._closed_in(ours)
-            link = await self._accept(listener)
-            return Born(self.pid, link, os.dup(stdout), os.dup(stderr))
+        ends = self._ends
+        assert self.pid is not None
+        with contextlib.suppress(BrokenPipeError):  # its end tells why
+            os.write(ends.gate, b"1")
+        await self._closed_in(ends.setup)
+        link = await self._accept(ends.listener)
+        return Born(self.pid, link, os.dup(ends.stdout), os.dup(ends.stderr))
 
     # ── what the template tells ─────────────────────────────────────────────────────────────────────────────
 
@@ -118,24 +150,24 @@ class Birth(Sitter):
         listener.listen(4)
         return listener
 
-    def _fork(self) -> tuple[socket.socket, int, int]:
+    def _fork(self, listener: socket.socket) -> "_Ends":
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._held.enter_context(ours)
         ours.setblocking(False)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        (out_read, out_write), (err_read, err_write) = os.pipe(), os.pipe()
-        for descriptor in (out_read, err_read):
+        (out_read, out_write), (err_read, err_write), (gate_read, gate_write) = os.pipe(), os.pipe(), os.pipe()
+        for descriptor in (out_read, err_read, gate_write):
             self._held.callback(os.close, descriptor)
             os.set_blocking(descriptor, False)
         try:
-            self._template.fork((theirs.fileno(), out_write, err_write), self)
+            self._template.fork((theirs.fileno(), out_write, err_write, gate_read), self)
         finally:
             theirs.close()
-            os.close(out_write)
-            os.close(err_write)
+            for descriptor in (out_write, err_write, gate_read):
+                os.close(descriptor)
         self._listen_to("stdout", out_read)
         self._listen_to("stderr", err_read)
-        return ours, out_read, err_read
+        return _Ends(listener, ours, out_read, err_read, gate_write)
 
     def _listen_to(self, stream: Literal["stdout", "stderr"], descriptor: int) -> None:
         """Until the process is linked or has failed; whoever reads the pipe then goes on where this stopped."""

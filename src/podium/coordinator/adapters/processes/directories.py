@@ -1,5 +1,6 @@
 """Directories of one agent: what its process may use, owned by its user id, and nothing else open to it."""
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -18,10 +19,10 @@ _PRIVATE: Final = 0o700
 _ENTERED: Final = 0o750
 
 
-def prepare(agent_directory: Path, workspace: Path, uid: int | None) -> bool:
+def prepare(agent_directory: Path, workspace: Path, uid: int | None) -> None:
     """Makes what is missing. `uid` is also the group id; None: everything stays the coordinator's.
 
-    Returns whether the workspace has another owner, so that `give_away` is needed.
+    The workspace is not looked at: it may be about to be mounted.
     """
     agent_directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     for name in OWN_NAMES:
@@ -29,11 +30,10 @@ def prepare(agent_directory: Path, workspace: Path, uid: int | None) -> bool:
     run = agent_directory / RUN_NAME
     run.mkdir(mode=_PRIVATE, exist_ok=True)
     if uid is None:
-        return False
+        return
     for directory in (agent_directory, run):
         _change(directory, 0, uid, _ENTERED)
     _close_others(agent_directory, {*OWN_NAMES, RUN_NAME, workspace.name})
-    return workspace.lstat().st_uid != uid
 
 
 def give_away(directory: Path, uid: int) -> None:
@@ -43,6 +43,12 @@ def give_away(directory: Path, uid: int) -> None:
             os.chown(os.path.join(parent, name), uid, uid, follow_symlinks=False)
     os.chmod(directory, _PRIVATE)
     os.chown(directory, uid, uid)
+
+
+def place_of(workspace: Path) -> Path:
+    """The real path of a workspace, which need not be there, and is not looked at: whoever looked at a mount that nobody serves yet
+    would wait for it."""
+    return workspace.parent.resolve() / workspace.name
 
 
 def _own(directory: Path, uid: int | None) -> None:
@@ -55,8 +61,9 @@ def _close_others(agent_directory: Path, known: set[str]) -> None:
     """What else lies there (databases) is the coordinator's alone."""
     for entry in os.scandir(agent_directory):
         theirs = entry.name not in known and entry.is_dir(follow_symlinks=False)
-        if theirs and entry.stat(follow_symlinks=False).st_mode & 0o077:
-            os.chmod(entry.path, _PRIVATE)
+        with contextlib.suppress(FileNotFoundError):  # a workspace in the making is renamed
+            if theirs and entry.stat(follow_symlinks=False).st_mode & 0o077:
+                os.chmod(entry.path, _PRIVATE)
 
 
 def _change(directory: Path, uid: int, gid: int, mode: int) -> None:

@@ -3,6 +3,7 @@
 import os
 from typing import Final
 
+from podium.coordinator.adapters.processes import directories
 from podium.coordinator.adapters.processes.directories import RUN_NAME, SOCKET_NAME
 from podium.coordinator.adapters.processes.orphans import MARK_VARIABLE
 from podium.coordinator.adapters.processes.runtimes import runtime_environment
@@ -41,7 +42,7 @@ def agent_environment(spec: ProcessSpec, mark: str) -> dict[str, str]:
         **spec.environment,
         "HOME": str(directory / "home"),
         "TMPDIR": str(directory / "tmp"),
-        "AGENT_WORKSPACE": str(spec.workspace.resolve()),
+        "AGENT_WORKSPACE": str(directories.place_of(spec.workspace)),
         "PODIUM_AGENT_ID": spec.agent_id,
         "PODIUM_INSTANCE_ID": spec.instance_id,
         "PODIUM_DEPLOYMENT_ID": spec.deployment.deployment.deployment_id,
@@ -71,4 +72,4 @@ def _socket_path(spec: ProcessSpec) -> str:
     path = spec.agent_directory.resolve() / RUN_NAME / SOCKET_NAME
     if len(os.fsencode(path)) <= SOCKET_PATH_MAX_BYTES:
         return str(path)
-    return os.path.relpath(path, spec.workspace.resolve())
+    return os.path.relpath(path, directories.place_of(spec.workspace))

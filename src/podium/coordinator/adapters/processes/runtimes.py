@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from podium.agent.process import boot
+from podium.agent.process.orders import GATE_DESCRIPTOR
 from podium.base.bun import sdk_directory
 from podium.coordinator.adapters.processes.facts import package_roots
 from podium.coordinator.domain.ports import PreparedDeployment
@@ -50,12 +51,12 @@ def template_command(deployment: PreparedDeployment, sdk: Path) -> list[str]:
 
 
 def agent_command(deployment: PreparedDeployment, sdk: Path, runner: Path | None) -> list[str]:
-    """The program of a plain start. `runner`: see `make_runner`; None: the deployment does not run on Bun."""
-    if runner is not None:
-        start = [str(deployment.interpreter.resolve()), *BUN_FLAGS, str(runner)]
-    else:
-        start = template_command(deployment, sdk)
-    return [*start, "run", str(deployment.directory.resolve()), deployment.manifest.entry]
+    """The program of a plain start. `runner`: see `make_runner`; None: the deployment does not run on Bun. On Bun it waits for the
+    workspace itself: Bun takes a while to start, and needs no workspace for that."""
+    run = ["run", str(deployment.directory.resolve()), deployment.manifest.entry]
+    if runner is None:
+        return [*template_command(deployment, sdk), *run]
+    return [str(deployment.interpreter.resolve()), *BUN_FLAGS, str(runner), *run, str(GATE_DESCRIPTOR)]
 
 
 def homes(deployment: PreparedDeployment, runner: Path | None) -> list[Path]:

@@ -100,8 +100,8 @@ class TemplateProcess:
         """
         await asyncio.shield(self._warm)
 
-    def fork(self, descriptors: tuple[int, int, int], sitter: Sitter) -> int:
-        """Orders a process with these descriptors (setup, stdout, stderr), which stay the caller's to close.
+    def fork(self, descriptors: tuple[int, int, int, int], sitter: Sitter) -> int:
+        """Orders a process with these descriptors (setup, stdout, stderr, gate), which stay the caller's to close.
 
         Raises:
             ProcessStartError: the template is gone.

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from podium.agent.process.orders import GATE_DESCRIPTOR
 from podium.base.bun import link_sdk, sdk_directory
 from podium.coordinator.adapters.processes.environment import agent_environment
 from podium.coordinator.adapters.processes.runtimes import (
@@ -35,7 +36,7 @@ def test_every_template_is_python_and_only_python_agents_are(tmp_path: Path) -> 
     assert template_command(made, tmp_path)[0] == sys.executable
     command = agent_command(made, tmp_path, runner)
     assert command[0] == str(tmp_path / "bun")
-    assert command[-4:] == [str(runner), "run", str(tmp_path / "bundle"), "src/agent.ts"]
+    assert command[-5:] == [str(runner), "run", str(tmp_path / "bundle"), "src/agent.ts", str(GATE_DESCRIPTOR)]
     python = agent_command(deployment(tmp_path, "python"), tmp_path, None)
     assert (python[0], python[-3:]) == (sys.executable, ["run", str(tmp_path / "bundle"), "agent:A"])
 
