@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import logging
-from typing import Final, cast
+from typing import Final
 
 from podium.base import telemetry
 from podium.base.discovery import DiscoveryUnavailableError
 from podium.base.discovery.port import CHANNEL_KEYS_REVOKED
-from podium.base.http import Headers, Identity, Upgrade, bearer_of, cluster_headers, problem_answer, request_id_of
+from podium.base.http import Headers, Identity, Upgrade, bearer_of, cluster_headers, request_id_of
 from podium.base.http.identity import TENANT_HEADER, require
+from podium.base.http.refusing import Refusal
 from podium.base.logs import instance_id, request_id
 from podium.base.tasks import TaskOwner
 from podium.gateway.adapters.coordinators import away
-from podium.gateway.domain.handshake import VERSION, Answered, Dialing, Opening, read_opening
+from podium.gateway.domain.handshake import Answered, Dialing, Opening, read_opening
 from podium.gateway.parts import Parts
 from podium.gateway.stream.connection import Connection
 from podium.gateway.stream.upstream import Upstream, address_of
@@ -64,9 +65,9 @@ class Door:
                 upgrade.method, upgrade.raw_path, upgrade.query_string, headers, protocols.decode("latin-1")
             )
         except PodiumError as error:
-            return _Refusal(error, request_id_of(headers))
+            return Refusal(error, request_id_of(headers))
         if self._closing:
-            return _Refusal(PodiumError(ErrorCode.DRAINING, "the gateway stops"), request_id_of(headers))
+            return Refusal(PodiumError(ErrorCode.DRAINING, "the gateway stops"), request_id_of(headers))
         visit = _Visit(self, self._parts, opening, headers)
         connection = Connection(opening, visit, self._parts.clock, self._owner)
         self._connections[connection] = visit
@@ -230,28 +231,3 @@ def _refusal(answer: Answered, *, first: bool) -> PodiumError:
     if not first and error.code in _NOT_FOUND:
         return away()
     return error
-
-
-class _Refusal(asyncio.Protocol):
-    """Answers a request that can't become a WebSocket, as HTTP."""
-
-    def __init__(self, error: PodiumError, request_id: str) -> None:
-        self._error = error
-        self._request_id = request_id
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Answers and closes."""
-        answer = problem_answer(self._error, self._request_id)
-        body = answer.encoded()
-        headers = {
-            **answer.headers,
-            "content-type": answer.content_type,
-            "content-length": str(len(body)),
-            "sec-websocket-version": VERSION,
-            "x-request-id": self._request_id,
-            "connection": "close",
-        }
-        lines = [f"HTTP/1.1 {answer.status} {self._error.mapping.title}", *(f"{n}: {v}" for n, v in headers.items())]
-        out = cast("asyncio.Transport", transport)
-        out.write("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
-        out.close()
