@@ -39,7 +39,7 @@ async def follow_journal(instance: Instance, after: int) -> AsyncIterator[list[E
     Closing the iterator ends the following.
     """
     watcher = _Watcher()
-    watcher.over = instance.is_over
+    watcher.over = instance.is_over or instance.lost  # of what is not among this host's instances there is no news
     instance.audience.join(watcher)
     try:
         await certain(instance)
@@ -62,7 +62,7 @@ async def follow_journal(instance: Instance, after: int) -> AsyncIterator[list[E
 async def follow_log(instance: Instance, level: str | None, after_id: int) -> AsyncIterator[list[LogRecord]]:
     """Pages of log records behind `after_id`, until the instance is over."""
     watcher = _Watcher()
-    watcher.over = instance.is_over
+    watcher.over = instance.is_over or instance.lost  # of what is not among this host's instances there is no news
     instance.audience.join(watcher)
     instance.log_news.add(watcher.news)
     try:

@@ -162,7 +162,7 @@ class StreamConnection:
             raise PodiumError(ErrorCode.INSTANCE_STOPPING, f"the instance is {instance.status.value}")
         if self._supervisor.draining:
             raise PodiumError(ErrorCode.DRAINING, "the host is going down")
-        return instance
+        return self._supervisor.alive(self._wanted.instance_id)  # only what is among this host's may be written
 
     def _attach(self, instance: Instance) -> None:
         store, showing = instance.store, instance.showing

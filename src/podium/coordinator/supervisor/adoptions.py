@@ -63,10 +63,11 @@ class Adoptions:
 
         Raises:
             PodiumError: `agent_in_use` while another host holds the agent, `instance_not_found` when its newest instance is
-                another or was stopped, `no_coordinator_available`, `draining`, `workspace_unavailable`.
+                another or was stopped, `no_coordinator_available`, `draining`, `workspace_unavailable` (also while it is put aside here).
         """
         supervisor = self._supervisor
         self.tails.seen(agent_id, seen)
+        supervisor.asides.refuse(instance_id)  # its databases are still open, and it comes back by itself
         task = self._running.get(agent_id)
         if task is None and instance_id not in supervisor.instances:
             task = supervisor.tasks.start(self._adopt(agent_id, instance_id), f"adopt {agent_id}", awaited=True)

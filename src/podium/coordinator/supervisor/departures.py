@@ -89,7 +89,7 @@ class Departures:
             return  # only this host has all of it: it stays with it
         record = msgspec.structs.replace(supervisor.records.of(instance), coordinator_id=NOBODY, has_work=has_work)
         supervisor.forget(instance)
-        supervisor.around.save(instance.facts)
+        supervisor.asides.note(instance.facts)
         await supervisor.announcer.release(agent_id)
         await supervisor.announcer.moved(record)
         await supervisor.parts.workspaces.detach(agent_id)

@@ -88,7 +88,9 @@ class Surroundings:
     broker: CredentialBroker
     directory: Path
     save: Callable[[Facts], None]
-    """Writes status and rest to the catalog, at once."""
+    """Writes status and rest to the catalog, at once (`StoreError`)."""
+    note: Callable[[Facts], None]
+    """The same, but if the disk is full, as soon as that can be done."""
     save_config: Callable[[Facts], None]
     """Writes the configuration to the catalog, at once."""
     retire: Callable[[AgentStore], None]

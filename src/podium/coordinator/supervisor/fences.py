@@ -47,6 +47,8 @@ class Fences:
             instance = self._supervisor.of_agent(agent_id)
             if instance is not None:
                 self._end(instance)
+            else:  # it is put aside, perhaps, and its databases are replicated still
+                self._supervisor.tasks.start(self._supervisor.replication.lose(agent_id), f"lose {agent_id}")
             entry = self._supervisor.parts.catalog.alive_instance(agent_id)
             if entry is not None:
                 self._supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.TERMINATED, reason=MOVED)
@@ -85,6 +87,8 @@ class Fences:
             entry = supervisor.parts.catalog.alive_instance(agent_id)
             if entry is None or entry.status in OVER or supervisor.of_agent(agent_id) is not None:
                 return
+            if entry.instance_id in supervisor.asides:
+                return  # it comes back when its databases can be written
             if await Recovery(supervisor).bring_back(entry):
                 _log.info("brought_back", extra={"agent_id": agent_id})
                 return

@@ -177,19 +177,27 @@ class Instance:
         self.around.retire(store)
         if not self.lost and not self.is_over and not self.has_work:
             self.facts.at_rest = True
-            self.around.save(self.facts)
+            self.around.note(self.facts)
 
     def _open_store(self) -> AgentStore:
         self._check_held()
         at_rest = self.facts.at_rest
         if at_rest:
-            self.facts.at_rest = False
-            self.around.save(self.facts)
+            self._leave_rest()
         around = self.around
         store = AgentStore.open(self.directory, self.facts.agent_id, around.clock, around.store_options)
         if self.showing is not None:
             self.showing.opened(store, at_rest=at_rest)
         return store
+
+    def _leave_rest(self) -> None:
+        """The catalog knows before anything is written, or nothing is."""
+        self.facts.at_rest = False
+        try:
+            self.around.save(self.facts)
+        except StoreError:
+            self.facts.at_rest = True
+            raise
 
     def _check_held(self) -> None:
         if self.lost or not self.around.may_write():

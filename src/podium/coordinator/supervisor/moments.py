@@ -23,7 +23,7 @@ def resident(supervisor: "Supervisor", agent_id: str, tenant_id: str | None) -> 
     """The agent's instance on this host; for an agent without one alive, its last, for reading.
 
     Raises:
-        PodiumError: `agent_not_found`; `quota_exceeded` when its instance is put aside just now.
+        PodiumError: `agent_not_found`; `workspace_unavailable` when its instance is put aside just now.
     """
     catalog = supervisor.parts.catalog
     agent = catalog.agent(agent_id)
@@ -36,7 +36,7 @@ def resident(supervisor: "Supervisor", agent_id: str, tenant_id: str | None) -> 
     if not entries:
         raise PodiumError(ErrorCode.AGENT_NOT_FOUND, "the agent is not on this host")
     if entries[-1].status not in OVER:
-        raise PodiumError(ErrorCode.QUOTA_EXCEEDED, "the agent can't be used now", retry_after=1.0)
+        raise PodiumError(ErrorCode.WORKSPACE_UNAVAILABLE, "the agent can't be used now", retry_after=1.0)
     return Instance(supervisor.records.facts(entries[-1], secret=False), supervisor.around)
 
 

@@ -74,6 +74,8 @@ class Recovery:
         instance = supervisor.instances.get(entry.instance_id)
         if instance is not None:
             supervisor.forget(instance)
+            instance.lost = True
+            instance.close_store()
         if isinstance(error, StoreDamagedError):
             reason = "its databases are damaged; see `podium doctor`"
             supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.FAILED, reason=reason)

@@ -28,6 +28,7 @@ from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.ports import CredentialBroker, Deployments, ProcessHost, Workspaces
 from podium.coordinator.domain.turns import Ending
 from podium.coordinator.supervisor.adoptions import Adoptions
+from podium.coordinator.supervisor.asides import Asides
 from podium.coordinator.supervisor.births import Births
 from podium.coordinator.supervisor.departures import RESERVE_SECONDS, Departures
 from podium.coordinator.supervisor.facts import Facts, Surroundings, Timings
@@ -99,11 +100,11 @@ class Supervisor:
         self._by_agent: dict[str, Instance] = {}
         self._closers = TaskOwner("databases")
         self._closed = False
-        self._aside: set[str] = set()
         self._retiring: set[asyncio.Task[None]] = set()
         self.removals: dict[str, asyncio.Task[None]] = {}  # agents being erased: nothing of their name may be made
         self.runtime_config = RuntimeConfig(self)
         self.replication = Replication(self)
+        self.asides = Asides(self)
         self.work = Work(self._shown, lingers=parts.replicas is not None)
         self.around = Surroundings(
             clock=parts.clock,
@@ -116,10 +117,11 @@ class Supervisor:
             broker=parts.broker,
             directory=parts.directory,
             save=self._save,
+            note=self.asides.note,
             save_config=self._save_config,
             retire=self._retire,
             starts=asyncio.Semaphore(parts.capacity.starts),
-            put_aside=self._put_aside,
+            put_aside=self.asides.put,
             status_changed=self._status_changed,
             runtime_config=lambda: self.runtime_config.now,
             opened=self.replication.opened,
@@ -231,17 +233,13 @@ class Supervisor:
         """An instance that is not over.
 
         Raises:
-            PodiumError: `instance_not_found` (never was, or terminated), `instance_failed` with the reason.
+            PodiumError: `instance_not_found` (never was, or terminated), `instance_failed` with the reason,
+                `workspace_unavailable` while it is put aside, `draining` while it is between hosts.
         """
         instance = self.instances.get(instance_id)
         if instance is not None and not instance.is_over and not instance.lost:
             return instance
-        if instance_id in self._aside:
-            raise PodiumError(
-                ErrorCode.QUOTA_EXCEEDED,
-                "the agent's databases can't be written now",
-                retry_after=self.parts.timings.aside,
-            )
+        self.asides.refuse(instance_id)
         entry = self.parts.catalog.instance(instance_id)
         self._check_here(entry)
         if entry is not None and entry.status is InstanceStatus.FAILED:
@@ -251,10 +249,10 @@ class Supervisor:
         raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "there is no such instance on this host, or it was stopped")
 
     def known(self, instance_id: str) -> Instance:
-        """An instance, over or not, for reading.
+        """An instance, over or not, for reading: of one that is not among this host's, nothing can be written.
 
         Raises:
-            PodiumError: `instance_not_found`.
+            PodiumError: `instance_not_found`; `workspace_unavailable` for one that is put aside and may show only what is replicated.
         """
         instance = self.instances.get(instance_id)
         if instance is not None:
@@ -263,7 +261,11 @@ class Supervisor:
         if entry is None:
             raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "there is no such instance on this host")
         self._check_here(entry)
-        return Instance(self.records.facts(entry, secret=False), self.around)
+        instance = Instance(self.records.facts(entry, secret=False), self.around)
+        if instance.showing is not None and instance.showing.is_sync:
+            self.asides.refuse(instance_id)
+        instance.lost = True
+        return instance
 
     def _check_here(self, entry: InstanceEntry | None) -> None:
         """An instance that left this host, or may have: what lies here of it is old."""
@@ -271,7 +273,7 @@ class Supervisor:
             return
         if entry.reason == MOVED:
             raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "the agent has moved to another host")
-        if entry.status not in OVER and entry.instance_id not in self._aside and self.parts.replicas is not None:
+        if entry.status not in OVER and entry.instance_id not in self.asides and self.parts.replicas is not None:
             raise PodiumError(ErrorCode.DRAINING, "the agent is between hosts", retry_after=1.0)
 
     def deployments_awake(self) -> set[str]:
@@ -355,7 +357,7 @@ class Supervisor:
         """An instance that is over leaves this host; its agent may be continued anywhere."""
         instance.dismiss(CloseCode.STOPPED, f"the instance is {instance.status.value}")
         instance.close_store()
-        self._save(instance.facts)
+        self.asides.note(instance.facts)
         await self.parts.workspaces.close(instance.facts.agent_id)
         self.forget(instance)
         with suppress(DiscoveryUnavailableError):  # the loop writes it again
@@ -411,36 +413,6 @@ class Supervisor:
         """Other hosts may run these agents now: theirs end here at once, and nothing more is written."""
         self.fences.lost(agent_ids)
 
-    def _put_aside(self, instance: Instance) -> None:
-        instance.lost = True
-        self.forget(instance)
-        again = instance.facts.instance_id in self._aside  # its databases refused again, when it was brought back
-        self._aside.add(instance.facts.instance_id)
-        work = self._end_aside(instance) if again else self._come_back(instance)
-        self.tasks.start(work, f"put aside {instance.facts.instance_id}")
-
-    async def _end_aside(self, instance: Instance) -> None:
-        await instance.life.end_now()
-        instance.dismiss(CloseCode.TRY_LATER, "the agent's databases can't be written now")
-        instance.close_store()
-
-    async def _come_back(self, instance: Instance) -> None:
-        """Everything of the instance ends; it is recovered from its databases as soon as they can be used again, once: two that
-        were brought back would write the same databases."""
-        await self._end_aside(instance)
-        instance_id = instance.facts.instance_id
-        recovery = Recovery(self)
-        while True:
-            await asyncio.sleep(self.parts.timings.aside)
-            entry = self.parts.catalog.instance(instance_id)
-            asked_for_meanwhile = instance_id in self.instances
-            if entry is None or entry.status in OVER or asked_for_meanwhile:
-                break
-            await recovery.bring_back(entry)
-            if instance_id in self.instances:  # else they refuse still
-                break
-        self._aside.discard(instance_id)
-
     # ── records ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _shown(self, instance: Instance) -> None:
@@ -450,7 +422,7 @@ class Supervisor:
         if instance.lost:
             return
         if instance.status in OVER or instance.status is InstanceStatus.STOPPING:
-            self._save(instance.facts)
+            self.asides.note(instance.facts)
         self.work.noted(instance)
         self._shown(instance)
         if instance.status is InstanceStatus.FAILED and instance.birth is None:

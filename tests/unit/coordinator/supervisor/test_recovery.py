@@ -146,7 +146,7 @@ async def test_an_agent_whose_disk_is_full_comes_back_when_there_is_room(house: 
     assert refused.value.code is ErrorCode.INTERNAL
     with pytest.raises(PodiumError) as refused:
         house.supervisor.alive(instance.facts.instance_id)
-    assert refused.value.code is ErrorCode.QUOTA_EXCEEDED
+    assert refused.value.code is ErrorCode.WORKSPACE_UNAVAILABLE
     await until(lambda: house.host.agent.ended)
     house.host.play = echo
     full = False
