@@ -105,6 +105,16 @@ def test_a_daemon_that_dies_is_started_again(tmp_path: Path, daemon: str) -> Non
         assert f"{daemon} ended with SIGKILL; starting it again" in up.err()
 
 
+@pytest.mark.proves("CLI-UP-NOTHING-LEFT")
+def test_stopped_right_after_a_coordinator_was_killed_it_leaves_no_mounts(tmp_path: Path) -> None:
+    with running(tmp_path) as up:
+        before = up.daemons()
+        os.kill(before["coordinator"], signal.SIGKILL)
+        eventually(lambda: up.daemons().get("coordinator", before["coordinator"]) != before["coordinator"])
+        up.stop()  # its successor has not cleaned up yet
+        assert str(up.data) not in Path("/proc/self/mountinfo").read_text()
+
+
 def test_a_daemon_that_refuses_its_configuration_ends_it_with_the_reason(tmp_path: Path) -> None:
     up = Up(tmp_path, PODIUM_ISOLATION="imaginary")
     assert up.process.wait(30) == 78

@@ -228,8 +228,17 @@ class RunningPlatform:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
         for _ in range(SWEEPS_MAX):
             if end_orphans(()):
-                return
+                break
             await asyncio.sleep(READY_POLL_SECONDS)
+        await asyncio.to_thread(_unmount, self.data.resolve())
 
     def _url(self, name: str) -> str:
         return f"http://127.0.0.1:{self._ports[name]}"
+
+
+def _unmount(data: Path) -> None:
+    """Takes away what is still mounted in the data directory: of a coordinator that was killed, and whose successor was stopped
+    before it could clean up. Blocking."""
+    from podium.coordinator.adapters.workspaces.mounting import clean  # late: `podium up` should be ready soon
+
+    clean(data)
