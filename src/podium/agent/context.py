@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from podium.agent import tracing
 from podium.agent.asking import Answers, ChosenOption, answered, chosen, read_options, read_questions
 from podium.agent.errors import AgentUsageError
 from podium.agent.logs import AgentLog
@@ -67,6 +68,13 @@ class AgentContext:
     def turn(self) -> Turn | None:
         """The turn this context belongs to: `id`, `attempt`, `message_id`, `origin`. None outside turns."""
         return self._bound or self._instance.turn
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C trace context the agent works under now, for the header `traceparent` of requests to others: that of the turn,
+        outside turns that of the start. Empty when there is none. OpenTelemetry, where the agent uses it, goes on with it by itself."""
+        turn = self.turn
+        return turn.traceparent if turn is not None else os.environ.get(tracing.VARIABLE, "")
 
     @property
     def state(self) -> Any:

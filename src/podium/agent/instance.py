@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from podium.agent import tracing
 from podium.agent.base_agent import BaseAgent
 from podium.agent.commands import kill_group
 from podium.agent.context import AgentContext, SteerHandler
@@ -249,6 +250,7 @@ class Instance:
         reason: StopReason = "end_turn"
         error: BaseException | None = None
         turn.begun = True
+        tracing.go_on(turn.traceparent)
         try:
             if not turn.cancelled.is_set():
                 await _finished(self._agent.on_message(ctx, turn.message))

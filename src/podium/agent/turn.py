@@ -38,6 +38,7 @@ class Turn:
         self._attempt = frame.attempt
         self._message_id = frame.id
         self._origin = frame.origin
+        self._traceparent = frame.traceparent
         self.message = UserMessage(frame.data)
         self.begun = False
         self.cancelled: asyncio.Event = asyncio.Event()
@@ -67,6 +68,11 @@ class Turn:
     def origin(self) -> Origin:
         """Where the message came from: tenant, role, channel."""
         return self._origin
+
+    @property
+    def traceparent(self) -> str:
+        """The W3C trace context of the turn: what is done in it belongs below; empty when it has none."""
+        return self._traceparent
 
     def __repr__(self) -> str:
         return f"Turn(id={self._id!r}, attempt={self._attempt}, message_id={self._message_id!r})"

@@ -5,6 +5,7 @@ A record is an event name and facts given as `extra`. SIGUSR1 prints all task na
 """
 
 import asyncio
+import contextlib
 import contextvars
 import faulthandler
 import json
@@ -12,6 +13,7 @@ import logging
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any, Final
 
 from podium.base.telemetry.context import current, trace_id_of
@@ -23,6 +25,17 @@ instance_id: contextvars.ContextVar[str] = contextvars.ContextVar("instance_id",
 """The instance that is being worked for; added likewise. Tasks inherit both from whoever starts them."""
 
 _CONTEXT: Final = (request_id, instance_id)
+
+
+@contextlib.contextmanager
+def working_for(instance: str) -> Iterator[None]:
+    """Inside, records name this instance."""
+    token = instance_id.set(instance)
+    try:
+        yield
+    finally:
+        instance_id.reset(token)
+
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 

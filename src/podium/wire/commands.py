@@ -17,13 +17,17 @@ PROTOCOL: Final = 1
 
 
 class ProcessMessage(msgspec.Struct, frozen=True, tag="process_message", tag_field="type"):
-    """A message for the agent. `content` is `{text, …metadata}`; `messages` and `attachments` ride along."""
+    """A message for the agent. `content` is `{text, …metadata}`; `messages` and `attachments` ride along.
+
+    `traceparent`, of this and every other command: the W3C trace context it belongs to; default: that of the connection.
+    """
 
     content: dict[str, Any]
     id: str | None = None
     on_busy: OnBusy = "queue"
     messages: list[Any] | None = None
     attachments: list[Any] | None = None
+    traceparent: str | None = None
 
 
 class SteerContent(msgspec.Struct, frozen=True):
@@ -37,6 +41,7 @@ class Steer(msgspec.Struct, frozen=True, tag="steer", tag_field="type"):
 
     content: SteerContent
     id: str | None = None
+    traceparent: str | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, tag="cancel", tag_field="type"):
@@ -44,6 +49,7 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel", tag_field="type"):
 
     id: str | None = None
     content: dict[str, Any] | None = None
+    traceparent: str | None = None
 
 
 class AnswerContent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,6 +66,7 @@ class Answer(msgspec.Struct, frozen=True, tag="answer", tag_field="type"):
 
     content: AnswerContent
     id: str | None = None
+    traceparent: str | None = None
 
 
 class ConfigContent(msgspec.Struct, frozen=True):
@@ -73,6 +80,7 @@ class ConfigUpdate(msgspec.Struct, frozen=True, tag="config_update", tag_field="
 
     content: ConfigContent
     id: str | None = None
+    traceparent: str | None = None
 
 
 class Ping(msgspec.Struct, frozen=True, tag="ping", tag_field="type"):

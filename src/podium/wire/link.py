@@ -66,13 +66,17 @@ class Origin(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Message(_Frame, tag="message", frozen=True):
-    """One user message: starts a turn. `data` is `{text, role, attachments?, messages?, …metadata}`."""
+    """One user message: starts a turn. `data` is `{text, role, attachments?, messages?, …metadata}`.
+
+    `traceparent`: the W3C trace context of the turn, when it has one; what the agent does in the turn belongs below it.
+    """
 
     id: str
     turn_id: str
     data: dict[str, Any]
     origin: Origin
     attempt: int
+    traceparent: str = ""
 
 
 class SteerTurn(_Frame, tag="steer", frozen=True):

@@ -24,6 +24,7 @@ import { converted } from "./schema.ts";
 import type { Secrets } from "./secrets.ts";
 import type { DeltaState } from "./state/index.ts";
 import { Thoughts } from "./thinking.ts";
+import { TRACE_VARIABLE } from "./tracing.ts";
 import { ToolCallHandle, type ToolCallOptions } from "./tools.ts";
 import type { Turn } from "./turn.ts";
 import type { InstanceServices, TurnSpeaker } from "./voice.ts";
@@ -63,6 +64,14 @@ export class AgentContext<S extends DeltaState = DeltaState> {
   /** The turn this context belongs to: `id`, `attempt`, `messageId`, `origin`. Null outside turns. */
   get turn(): Turn | null {
     return this.#speaker.turn;
+  }
+
+  /**
+   * The W3C trace context the agent works under now, for the header `traceparent` of requests to others: that of the turn,
+   * outside turns that of the start. Empty when there is none. OpenTelemetry, where the agent uses it, goes on with it by itself.
+   */
+  get traceparent(): string {
+    return this.turn?.traceparent ?? process.env[TRACE_VARIABLE] ?? "";
   }
 
   /**

@@ -13,6 +13,7 @@ import type { Outbox } from "./outbox.ts";
 import { Secrets } from "./secrets.ts";
 import { AgentTasks } from "./tasks.ts";
 import { type AgentInput, inputOf, Turn } from "./turn.ts";
+import { underTrace } from "./tracing.ts";
 import { type InstanceServices, TurnSpeaker } from "./voice.ts";
 import { deferred, settledWithin } from "./waiting.ts";
 import { LINK_PROTOCOL } from "./wire/link.ts";
@@ -266,8 +267,10 @@ export class Instance implements InstanceServices {
     let failed: { readonly error: unknown } | null = null;
     try {
       if (!turn.progress.signal.aborted) {
-        for (const listener of this.#agent.listenersOf("message")) await listener(ctx, input);
-        await this.#agent.onMessage(ctx, input);
+        await underTrace(turn.traceparent, async () => {
+          for (const listener of this.#agent.listenersOf("message")) await listener(ctx, input);
+          await this.#agent.onMessage(ctx, input);
+        });
       }
     } catch (error) {
       failed = { error };

@@ -43,6 +43,8 @@ export class Turn {
   readonly messageId: string;
   /** Where the message came from. */
   readonly origin: Origin;
+  /** The W3C trace context of the turn: what is done in it belongs below; empty when it has none. */
+  readonly traceparent: string;
   readonly #progress = new TurnProgress();
   readonly #asked = new Map<string, number>();
 
@@ -52,6 +54,7 @@ export class Turn {
     this.messageId = frame.id;
     const { tenant_id: tenantId, role = "user", channel = "stream" } = frame.origin;
     this.origin = { tenantId, role, channel };
+    this.traceparent = frame.traceparent ?? "";
   }
 
   /** How far the turn is; for the SDK. */

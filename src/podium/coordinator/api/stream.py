@@ -7,13 +7,17 @@ in order: the cursor moves with what is written, and nothing else does.
 
 import asyncio
 from collections import deque
+from contextlib import AbstractContextManager
 from typing import Final
 
 import msgspec
 
+from podium.base import telemetry
 from podium.base.http import Identity
 from podium.base.http.framing import SYNC_BYTES, pong_frame, text_frame
 from podium.base.http.websocket import WebSocket
+from podium.base.logs import working_for
+from podium.base.telemetry import Span
 from podium.coordinator.adapters.store import StoreError
 from podium.coordinator.supervisor.audience import Published
 from podium.coordinator.supervisor.commands import Incoming
@@ -44,12 +48,14 @@ EARLY_MAX: Final = 100
 
 class Wanted(msgspec.Struct, frozen=True):
     """What a connection asked for. `after`: resume behind this event; None: only what happens from now on.
+    `traceparent`: the trace its commands belong to; empty: each to one of its own.
     `sync`: 16 bytes to be sent as a pong between frames, so that a proxy can find a frame's beginning."""
 
     instance_id: str
     identity: Identity
     after: int | None = None
     sync: bytes = b""
+    traceparent: str = ""
 
 
 class StreamConnection:
@@ -101,7 +107,11 @@ class StreamConnection:
             self._bad_frame(error, wire.command_id_of(data))
             return
         try:
-            self._act(instance, command)
+            if isinstance(command, wire.Ping):
+                self._local("pong", {"id": command.id} if command.id is not None else None)
+            else:
+                with working_for(instance.facts.instance_id), self._traced(command):
+                    self._act(instance, command)
         except PodiumError as error:
             self._refuse(error, command.id)
         except StoreError:
@@ -278,11 +288,19 @@ class StreamConnection:
 
     # ── commands ────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _traced(self, command: wire.Command) -> AbstractContextManager[Span]:
+        """A span around what a command does, below that of whoever sent it."""
+        given = None if isinstance(command, wire.Ping) else telemetry.valid(command.traceparent)
+        return telemetry.span(
+            f"command {type(command).__struct_config__.tag}",
+            parent=given or self._wanted.traceparent,
+            kind="server",
+            attributes={"podium.instance_id": self._wanted.instance_id},
+        )
+
     def _act(self, instance: Instance, command: wire.Command) -> None:
         commands = instance.commands
         match command:
-            case wire.Ping():
-                self._local("pong", {"id": command.id} if command.id is not None else None)
             case wire.ProcessMessage():
                 self._need(Permission.INSTANCES_WRITE)
                 commands.send_message(_incoming(instance, self._wanted.identity, command), self._acknowledge)

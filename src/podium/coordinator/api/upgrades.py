@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 from podium.base.http import ClusterAuthenticator, Headers, Upgrade
 from podium.base.http.websocket import CLOSE_SECONDS, WebSocket
+from podium.base.telemetry import accepted
 from podium.coordinator.api.stream import StreamConnection, Wanted, parse_sync
 from podium.coordinator.supervisor.supervisor import Supervisor
 from podium.wire.errors import ErrorCode, PodiumError, as_json
@@ -57,7 +58,7 @@ class Upgrades:
         if path is None:
             raise PodiumError(ErrorCode.NOT_FOUND, "there is no stream here")
         after = _after(upgrade.query_string)
-        return Wanted(path[1].decode(), identity, after, parse_sync(headers.get(SYNC_HEADER)))
+        return Wanted(path[1].decode(), identity, after, parse_sync(headers.get(SYNC_HEADER)), accepted(headers))
 
 
 class _CountedSocket(WebSocket):

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from podium.base import telemetry
 from podium.coordinator.adapters.store import InboxRow
 from podium.coordinator.domain import configuration
 from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.turns import Ending, Entry, Placement
+from podium.coordinator.supervisor.course import Accepted
 from podium.coordinator.supervisor.step import Step
 from podium.wire.commands import Ack, AnswerContent, OnBusy
 from podium.wire.envelope import EventRow
@@ -69,7 +71,7 @@ class Commands:
         if placement is Placement.STEERING:
             return self._join(message, message_id, content, acknowledge)
         turn_id = instance.around.new_id("turn")
-        with instance.step() as step:
+        with instance.course.accepting(turn_id), instance.step() as step:
             event = step.event("message.user", content, turn_id)
             row = _inbox_row(message, message_id, event)
             step.batch.accept(row)
@@ -232,7 +234,9 @@ def _inbox_row(message: Incoming, message_id: str, event: EventRow) -> InboxRow:
         message_id=message_id,
         turn_id=event.turn_id,
         content=msgspec.json.encode(message.data),
-        origin=msgspec.json.encode(message.origin),
+        origin=msgspec.json.encode(
+            Accepted(**msgspec.structs.asdict(message.origin), traceparent=telemetry.current.get())
+        ),
         accepted_seq=event.seq,
         command_id=message.command_id,
         on_busy=message.on_busy,

@@ -78,7 +78,8 @@ class Files:
         """The workspace, ready for a process. What a rewind left to do is done first."""
         instance = self._instance
         workspaces = instance.around.workspaces
-        path = await workspaces.open(self._agent_id, prepared, owner=None)
+        with instance.course.opening_workspace():
+            path = await workspaces.open(self._agent_id, prepared, owner=None)
         instance.workspace = str(path)
         self._noted = None if self._noted is None else ""  # whoever serves it now has been told of no turn
         if self.are_versioned and self._unfollow is None:

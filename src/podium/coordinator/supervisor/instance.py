@@ -20,6 +20,7 @@ from podium.coordinator.domain.turns import TurnQueue
 from podium.coordinator.supervisor.audience import Audience
 from podium.coordinator.supervisor.commands import Commands
 from podium.coordinator.supervisor.facts import Facts, Surroundings
+from podium.coordinator.supervisor.course import Course
 from podium.coordinator.supervisor.files import Files
 from podium.coordinator.supervisor.life import Life
 from podium.coordinator.supervisor.requests import Requests
@@ -51,6 +52,7 @@ class Instance:
         self.last_active = around.clock.monotonic()
         self.requests = Requests(self)
         self.turns = Turns(self)
+        self.course = Course(self)
         self.voice = Voice(self)
         self.commands = Commands(self)
         self.files = Files(self)
@@ -225,12 +227,15 @@ class Instance:
         finally:
             self._stepping = None
         self._committed(step)
+                began = self.around.clock.monotonic()
 
     def change(self, step: Step, change: Change) -> None:
+            self.around.metrics.add("storage_failures_total")
         """The instance goes to the state that `change` leads to, with its event."""
         previous = self.facts.status
         self.facts.status = after(previous, change)
         if self.facts.status is not previous:
+        self.course.committed(self.around.clock.monotonic() - began)
             step.event("state.status", StateStatus(status=self.facts.status, previous=previous))
             step.after.append(self._status_changed)
 
@@ -390,3 +395,4 @@ class Instance:
         moves = code is CloseCode.MOVING
         self.turns.release_waiters(reason, ErrorCode.DRAINING if moves else ErrorCode.INSTANCE_STOPPING)
         self.audience.end(code, reason)
+        self.course.over(reason)

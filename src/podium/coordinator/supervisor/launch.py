@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from podium.base import telemetry
 from podium.coordinator.domain.ports import Brokered, PreparedDeployment, ProcessSpec
 from podium.wire.link import LINK_PROTOCOL, Init, TurnInfo
 
@@ -24,10 +25,16 @@ def process_spec(
         deployment=prepared,
         agent_directory=instance.directory,
         workspace=workspace,
-        environment={**facts.environment, **brokered.secrets, **brokered.environment},
+        environment={**_trace(), **facts.environment, **brokered.secrets, **brokered.environment},
         limits=instance.limits,
         uid_slot=facts.uid_slot,
     )
+
+
+def _trace() -> dict[str, str]:
+    """The trace of the start, for programs that go on with it; whoever sets the variable himself means it."""
+    traceparent = telemetry.current.get()
+    return {telemetry.VARIABLE: traceparent} if traceparent else {}
 
 
 def init_frame(instance: "Instance", workspace: Path, secrets: dict[str, str]) -> Init:

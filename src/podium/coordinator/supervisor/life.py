@@ -331,7 +331,8 @@ class Life:
         self._starting = True
         self._reset()
         try:
-            await self._start()
+            with self._instance.course.starting():
+                await self._start()
         except (StartFailure, ProcessStartError) as error:
             failure = error.reason
         except PodiumError as error:

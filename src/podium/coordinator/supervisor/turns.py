@@ -76,7 +76,7 @@ class Turns:
             raise PodiumError(ErrorCode.INTERNAL, "a message in the queue is missing in the journal")
         step.batch.start_turn(fresh.message_id, running.attempt)
         instance.files.begin_turn(step, running.entry.turn_id)
-        step.send(_message(fresh, running.attempt))
+        step.send(_message(fresh, running.attempt, instance.course.delivered(fresh, running.attempt)))
         if running.attempt > 1:
             self._steer_again(step, running)
         if running.ending is not None:
@@ -118,6 +118,7 @@ class Turns:
 
     def process_lost(self, step: Step) -> None:
         """The process is gone: a turn that was to end ends, another waits to be run again."""
+        self._instance.course.process_lost()
         fate = self._instance.queue.process_lost()
         if fate is Fate.CANCELLED:
             self.end(step, CANCELLED)
@@ -178,7 +179,7 @@ class Turns:
         )
         step.batch.checkpoint(entry.turn_id, seq, heads.version, iteration)
         step.batch.finish_turn(entry.message_id, how.outcome, how.stop_reason)
-        instance.around.metrics.add("turns_total")
+        step.told.append(lambda: instance.course.ended(entry.turn_id, how.outcome, how.stop_reason))
         step.told.append(lambda: self._release(entry.turn_id))
 
     def _streamed(self, step: Step, turn_id: str) -> str:
@@ -231,11 +232,16 @@ def _entry(row: InboxRow) -> Entry:
     return Entry(row.message_id, row.turn_id, row.on_busy)
 
 
-def _message(row: InboxRow, attempt: int) -> Message:
+def _message(row: InboxRow, attempt: int, traceparent: str) -> Message:
     data = _OBJECT.decode(row.content)
     data.setdefault("role", "user")
     return Message(
-        id=row.message_id, turn_id=row.turn_id, data=data, origin=_ORIGIN.decode(row.origin), attempt=attempt
+        id=row.message_id,
+        turn_id=row.turn_id,
+        data=data,
+        origin=_ORIGIN.decode(row.origin),
+        attempt=attempt,
+        traceparent=traceparent,
     )
 
 

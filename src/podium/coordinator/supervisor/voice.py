@@ -107,6 +107,8 @@ class Voice:
         turn_id = self._turn_of(frame.message_id)
         if turn_id and self._interrupted:
             return
+        if turn_id:
+            self._instance.course.heard(name, typed)
         if name in KIND_OF_EVENT:
             self._instance.requests.opened(step, name, content, typed, turn_id)
             return

@@ -102,7 +102,10 @@ export interface Log {
   fields?: Record<string, unknown> | null;
 }
 
-/** One user message: starts a turn. `data` is `{text, role, attachments?, messages?, …metadata}`. */
+/**
+ * One user message: starts a turn. `data` is `{text, role, attachments?, messages?, …metadata}`. `traceparent`: the W3C
+ * trace context of the turn, when it has one; what the agent does in the turn belongs below it.
+ */
 export interface Message {
   type: "message";
   id: string;
@@ -110,6 +113,7 @@ export interface Message {
   data: Record<string, unknown>;
   origin: Origin;
   attempt: number;
+  traceparent?: string;
 }
 
 /** Where a message came from. */

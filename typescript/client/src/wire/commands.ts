@@ -5,6 +5,7 @@ export interface Answer {
   type: "answer";
   content: AnswerContent;
   id?: string | null;
+  traceparent?: string | null;
 }
 
 /** The answer to a question or permission: exactly one of `option_id`, `answers`, `dismissed`. */
@@ -20,6 +21,7 @@ export interface Cancel {
   type: "cancel";
   id?: string | null;
   content?: Record<string, unknown> | null;
+  traceparent?: string | null;
 }
 
 /** Changes to the configuration of this agent, by dotted or nested key. */
@@ -32,6 +34,7 @@ export interface ConfigUpdate {
   type: "config_update";
   content: ConfigContent;
   id?: string | null;
+  traceparent?: string | null;
 }
 
 /** Answered with `pong`. */
@@ -41,7 +44,10 @@ export interface Ping {
   content?: Record<string, unknown> | null;
 }
 
-/** A message for the agent. `content` is `{text, …metadata}`; `messages` and `attachments` ride along. */
+/**
+ * A message for the agent. `content` is `{text, …metadata}`; `messages` and `attachments` ride along. `traceparent`, of
+ * this and every other command: the W3C trace context it belongs to; default: that of the connection.
+ */
 export interface ProcessMessage {
   type: "process_message";
   content: Record<string, unknown>;
@@ -49,6 +55,7 @@ export interface ProcessMessage {
   on_busy?: "interrupt" | "queue" | "reject" | "steer";
   messages?: unknown[] | null;
   attachments?: unknown[] | null;
+  traceparent?: string | null;
 }
 
 /** Reaches the running turn; none running is answered with `no_turn`. */
@@ -56,6 +63,7 @@ export interface Steer {
   type: "steer";
   content: SteerContent;
   id?: string | null;
+  traceparent?: string | null;
 }
 
 /** What the running turn should take into account. */
