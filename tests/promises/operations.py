@@ -9,6 +9,9 @@ PROMISES: dict[str, dict[str, str]] = {
         "CONFIG-NO-OPEN-LISTENER": "A gateway that others can reach does not start without keys.",
         "CONFIG-DOCUMENTED": "Every setting is in the reference with its default and meaning.",
     },
+    "limits": {
+        "LIMIT-BUDGET": "An agent that has spent its budget is paused, loses nothing, and goes on when there is more.",
+    },
     "secrets": {
         "SECRET-BROKERED": "A brokered secret reaches only the hosts its manifest names, and never the agent.",
     },

@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "state": "Print an agent's state.",
     "fork": "Make a new agent that begins as another was.",
     "rewind": "Take an agent back to a moment.",
+    "budget": "Show what an agent may spend, or change it.",
     "diff": "Show what changed in an agent's files.",
     "files": "List, read, write and restore an agent's files.",
     "requests": "List what an agent asks: questions and permissions.",

@@ -4,6 +4,7 @@ import os
 from typing import NamedTuple, Self
 
 from podium.client.administration import Config, Coordinators, Keys, Secrets
+from podium.client.budgets import Budgets
 from podium.client.call import PROBE_SECONDS, Call, api_path
 from podium.client.connection import PodiumConnection
 from podium.client.deployments import Deployments
@@ -40,6 +41,7 @@ class PodiumClient:
         self.instances = Instances(self._transport)
         self.agents = Agents(self._transport)
         self.moments = Moments(self._transport)
+        self.budgets = Budgets(self._transport)
         self.files = Files(self._transport)
         self.agent_files = Files(self._transport, "agent")
         self.keys = Keys(self._transport)
@@ -88,12 +90,11 @@ class PodiumClient:
 
     async def is_alive(self, instance_id: str) -> bool:
         """Whether the instance is alive or asleep. Asks once, waits at most 5 s, never raises."""
-        call = Call("is_alive", "GET", api_path("instances", instance_id), seconds=PROBE_SECONDS)
-        try:
-            await self._transport.send_once(call)
-        except PodiumConnectionError:
-            return False
-        return True
+        return await self._answers(Call("is_alive", "GET", api_path("instances", instance_id), seconds=PROBE_SECONDS))
+
+    async def is_reachable(self) -> bool:
+        """Whether Podium answers and is ready. Asks once, waits at most 5 s, never raises."""
+        return await self._answers(Call("is_reachable", "GET", "/ready", seconds=PROBE_SECONDS))
 
     async def stop_instance(self, instance_id: str) -> None:
         """Stops the instance; one that is gone already is fine."""
@@ -114,6 +115,13 @@ class PodiumClient:
     async def file_at_iteration(self, instance_id: str, path: str, iteration: int) -> FileContent:
         """A file as it was at a moment of the workspace."""
         return await self.files.at(instance_id, path, iteration)
+
+    async def _answers(self, call: Call) -> bool:
+        try:
+            await self._transport.send_once(call)
+        except PodiumConnectionError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Closes the client's connections; streams are closed by their owners."""

@@ -14,6 +14,7 @@ from podium.coordinator.adapters.announcer import Announcer, Fencing
 from podium.coordinator.adapters.load import Meter
 from podium.coordinator.adapters.store import StoreError, StoreFullError
 from podium.coordinator.adapters.workspaces import workspace_problem
+from podium.coordinator.api.budgets import Budgets
 from podium.coordinator.api.conversations import Conversations
 from podium.coordinator.api.endpoints import endpoints
 from podium.coordinator.api.file_routes import file_routes
@@ -119,6 +120,7 @@ class Coordinator:
         return [
             *table,
             *Moments(lookup).endpoints(),
+            *Budgets(lookup).endpoints(),
             *file_routes(lookup, self._parts.directory.parent / "coordinator"),
         ]
 

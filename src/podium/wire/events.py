@@ -252,6 +252,14 @@ class AgentRewound(Content, frozen=True):
     turn_id: str | None = None
 
 
+class BudgetUpdated(Content, frozen=True):
+    """What the agent may spend (0: no limit) and has spent, in micro-dollars; `paused`: no turn goes on until there is more."""
+
+    budget_micro_dollars: int
+    spent_micro_dollars: int
+    paused: bool
+
+
 class EventLost(Content, frozen=True):
     """This number was, or may have been, shown before the agent's host was lost; what it told is gone."""
 
@@ -303,6 +311,7 @@ CONTENT_TYPES: Final[dict[str, type[msgspec.Struct] | None]] = {
     "agent.forked": AgentForked,
     "agent.rewound": AgentRewound,
     "event.lost": EventLost,
+    "budget.updated": BudgetUpdated,
     "message.user": None,
     "state.status": StateStatus,
 }

@@ -10,7 +10,7 @@ import msgspec
 
 from podium.wire.ids import is_agent_type
 from podium.wire.refs import Version
-from podium.wire.units import parse_duration_ms, parse_size
+from podium.wire.units import parse_duration_ms, parse_money, parse_size
 
 MANIFEST_NAME: Final = "podium.toml"
 """Name of the manifest at the root of a bundle."""
@@ -34,7 +34,8 @@ until it is replicated."""
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Per-instance limits. Sizes in bytes, times in milliseconds, `cpu` in cores; `idle_timeout_ms` 0 = never sleep."""
+    """Per-instance limits. Sizes in bytes, times in milliseconds, `cpu` in cores; `idle_timeout_ms` 0 = never sleep. The budget is the
+    agent's, over all its instances; 0 = none."""
 
     memory: int = 512 * 2**20
     cpu: float = 1.0
@@ -43,6 +44,7 @@ class Limits(msgspec.Struct, frozen=True):
     turn_timeout_ms: int = 30 * 60_000
     idle_timeout_ms: int = 15 * 60_000
     durability: Durability = "default"
+    budget_micro_dollars: int = 0
 
 
 class Restart(msgspec.Struct, frozen=True):
@@ -81,6 +83,7 @@ class LimitsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     turn_timeout: str | None = None
     idle_timeout: str | None = None
     durability: Durability | None = None
+    budget: str | None = None
 
 
 class _AgentTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,6 +165,7 @@ def apply_limits(base: Limits, table: LimitsTable) -> Limits:
         ("disk", parse_size, "disk"),
         ("turn_timeout", parse_duration_ms, "turn_timeout_ms"),
         ("idle_timeout", parse_duration_ms, "idle_timeout_ms"),
+        ("budget", parse_money, "budget_micro_dollars"),
     ):
         written = getattr(table, key)
         if written is not None:

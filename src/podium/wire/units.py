@@ -1,6 +1,7 @@
-"""Sizes and durations as people write them: `"512MiB"`, `"30m"`, `"500ms"`, `"0"`."""
+"""Sizes, durations and money as people write them: `"512MiB"`, `"30m"`, `"500ms"`, `"5 USD"`, `"0"`."""
 
 import re
+from decimal import Decimal
 from typing import Final
 
 _SIZE_UNITS: Final = {
@@ -9,6 +10,7 @@ _SIZE_UNITS: Final = {
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
 _TIME_UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_MONEY = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*USD")
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 
 
@@ -22,6 +24,24 @@ def parse_size(text: str) -> int:
     if match is None or match[2] not in _SIZE_UNITS:
         raise ValueError(f"{text!r} is no size; write a number and one of {', '.join(u for u in _SIZE_UNITS if u)}")
     return int(float(match[1]) * _SIZE_UNITS[match[2]])
+
+
+def parse_money(text: str) -> int:
+    """Micro-dollars meant by `text`, such as `"5 USD"` or `"0.25 USD"`; only `"0"` may go without the currency.
+
+    Raises:
+        ValueError: no number of dollars.
+    """
+    stripped = text.strip()
+    match = _MONEY.fullmatch(stripped)
+    if stripped != "0" and match is None:
+        raise ValueError(f'{text!r} is no amount of money; write a number and USD, such as "5 USD", or 0')
+    return int(Decimal(match[1] if match is not None else 0) * 1_000_000)
+
+
+def money(micro_dollars: int) -> str:
+    """An amount as people write it, to the last millionth; `parse_money` reads it."""
+    return f"{(Decimal(micro_dollars) / 1_000_000).normalize():f} USD"
 
 
 def parse_duration_ms(text: str) -> int:

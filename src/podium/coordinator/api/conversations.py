@@ -114,11 +114,13 @@ async def wait_for_turn(instance: Instance, turn_id: str) -> TurnResult:
     """The whole answer of a turn, when it is there.
 
     Raises:
-        PodiumError: `instance_stopping` when the instance ends first, `agent_timeout` after `WAIT_SECONDS`.
+        PodiumError: `instance_stopping` when the instance ends first, `agent_timeout` after `WAIT_SECONDS`,
+            `quota_exceeded` when the agent has spent its budget; its message is kept.
     """
     with instance.reading() as store:
         row = store.turn(turn_id)
     if row is None or row.state in {"queued", "running"}:
+        instance.budget.check()
         future = instance.turns.wait(turn_id)
         try:
             async with asyncio.timeout(WAIT_SECONDS):

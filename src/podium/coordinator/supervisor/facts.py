@@ -92,11 +92,9 @@ class Surroundings:
     note: Callable[[Facts], None]
     """The same, but if the disk is full, as soon as that can be done."""
     save_config: Callable[[Facts], None]
-    """Writes the configuration to the catalog, at once."""
+    """Writes configuration and limits to the catalog, at once."""
     retire: Callable[[AgentStore], None]
     """Closes databases in a worker thread."""
-    starts: asyncio.Semaphore
-    """How many processes may be started at the same time."""
     put_aside: Callable[["Instance"], None]
     """The instance's databases can't be written just now: it comes back when they can."""
     status_changed: Callable[["Instance"], None]

@@ -18,9 +18,10 @@ from podium.coordinator.domain import configuration, idle, turns
 from podium.coordinator.domain.lifecycle import Change, after
 from podium.coordinator.domain.turns import TurnQueue
 from podium.coordinator.supervisor.audience import Audience
+from podium.coordinator.supervisor.budget import Budget
 from podium.coordinator.supervisor.commands import Commands
-from podium.coordinator.supervisor.facts import Facts, Surroundings
 from podium.coordinator.supervisor.course import Course
+from podium.coordinator.supervisor.facts import Facts, Surroundings
 from podium.coordinator.supervisor.files import Files
 from podium.coordinator.supervisor.life import Life
 from podium.coordinator.supervisor.requests import Requests
@@ -35,6 +36,7 @@ from podium.wire.events import StateStatus
 from podium.wire.link import LinkError
 from podium.wire.manifest import Limits, LimitsTable, Manifest, apply_limits
 from podium.wire.status import OVER, InstanceStatus
+from podium.wire.units import money
 
 _log = logging.getLogger(__name__)
 
@@ -48,11 +50,12 @@ class Instance:
         self.audience = Audience(facts.agent_id)
         self.queue = TurnQueue()
         self.manifest: Manifest | None = None
-        self.limits = Limits()
+        self.limits = apply_limits(Limits(), facts.limits)
         self.last_active = around.clock.monotonic()
+        self.course = Course(self)
+        self.budget = Budget(self)
         self.requests = Requests(self)
         self.turns = Turns(self)
-        self.course = Course(self)
         self.voice = Voice(self)
         self.commands = Commands(self)
         self.files = Files(self)
@@ -126,8 +129,12 @@ class Instance:
                 'limits.durability = "sync" needs a host with replicas (LITESTREAM_REPLICA_URL)',
             )
         self.limits = limits
-        if self.facts.limits.durability != limits.durability:  # it is needed when there is no manifest at hand yet
-            self.facts.limits = msgspec.structs.replace(self.facts.limits, durability=limits.durability)
+        # These are needed when there is no manifest at hand yet.
+        self.facts.limits = msgspec.structs.replace(
+            self.facts.limits,
+            durability=limits.durability,
+            budget=money(limits.budget_micro_dollars) if limits.budget_micro_dollars else self.facts.limits.budget,
+        )
 
     # ── databases ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -220,22 +227,22 @@ class Instance:
             with self.store.batch() as batch:
                 step = self._stepping = Step(batch, self.facts.instance_id)
                 yield step
+                began = self.around.clock.monotonic()
         except StoreError as error:
             self._stepping = None
+            self.around.metrics.add("storage_failures_total")
             self.life.storage_failed(error)
             raise PodiumError(ErrorCode.INTERNAL, "the agent's databases can't be written") from error
         finally:
             self._stepping = None
+        self.course.committed(self.around.clock.monotonic() - began)
         self._committed(step)
-                began = self.around.clock.monotonic()
 
     def change(self, step: Step, change: Change) -> None:
-            self.around.metrics.add("storage_failures_total")
         """The instance goes to the state that `change` leads to, with its event."""
         previous = self.facts.status
         self.facts.status = after(previous, change)
         if self.facts.status is not previous:
-        self.course.committed(self.around.clock.monotonic() - began)
             step.event("state.status", StateStatus(status=self.facts.status, previous=previous))
             step.after.append(self._status_changed)
 
@@ -393,6 +400,6 @@ class Instance:
     def dismiss(self, code: CloseCode, reason: str) -> None:
         """Sends everyone away who follows the agent or waits for a turn."""
         moves = code is CloseCode.MOVING
+        self.course.over(reason)
         self.turns.release_waiters(reason, ErrorCode.DRAINING if moves else ErrorCode.INSTANCE_STOPPING)
         self.audience.end(code, reason)
-        self.course.over(reason)

@@ -147,9 +147,10 @@ class Life:
 
     @property
     def wants_process(self) -> bool:
-        """Whether there is work that needs the process. A turn that waits for a person does not."""
+        """Whether there is work that needs the process. A turn that waits for a person does not, nor does
+        an agent that has spent its budget."""
         queue = self._instance.queue
-        return queue.has_work and not self._instance.requests.of_running_turn()
+        return queue.has_work and not self._instance.requests.of_running_turn() and not self._instance.budget.is_spent
 
     def sleep(self) -> None:
         """Ends the process; the instance sleeps then."""
@@ -371,15 +372,21 @@ class Life:
             step.event("sandbox.provisioning", SandboxProvisioning(phase="process"))
         prepared = await around.deployments.ensure(facts.deployment)
         instance.use_manifest(prepared.manifest)
-        workspace = await instance.files.open(prepared)
-        around.changed(facts.agent_id)
         self._link = AgentLink(self)
+        workspace = around.workspaces.place(facts.agent_id)
         brokered = await around.broker.open(
             facts.instance_id, facts.agent_id, facts.secrets, prepared.manifest.brokered
         )
         spec = process_spec(instance, prepared, workspace, brokered)
-        async with around.starts:
-            self.outlet.connect(await around.processes.start(spec, self._link))
+        opening = around.tasks.start(
+            instance.files.open(prepared), f"open the workspace of {facts.agent_id}", awaited=True
+        )
+        try:
+            self.outlet.connect(await around.processes.start(spec, self._link, opening))
+        finally:
+            opening.cancel()  # unless the process is there: then it is done
+            await asyncio.wait({opening})
+        around.changed(facts.agent_id)
         self.send(_packed_init(instance, workspace, brokered.secrets))
         try:
             async with asyncio.timeout(around.timings.ready):

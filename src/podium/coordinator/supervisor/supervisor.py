@@ -59,8 +59,6 @@ class Capacity:
 
     agents: int = 2_000
     memory: int = 0
-    starts: int = 16
-    """Processes started at the same time: more would only make each slower."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,6 @@ class Supervisor:
             note=self.asides.note,
             save_config=self._save_config,
             retire=self._retire,
-            starts=asyncio.Semaphore(parts.capacity.starts),
             put_aside=self.asides.put,
             status_changed=self._status_changed,
             runtime_config=lambda: self.runtime_config.now,
@@ -462,7 +459,7 @@ def _stored(facts: Facts) -> InstanceStatus:
 
 
 def _with_config(entry: InstanceEntry, facts: Facts) -> InstanceEntry:
-    return msgspec.structs.replace(entry, config=facts.config)
+    return msgspec.structs.replace(entry, config=facts.config, limits=facts.limits)
 
 
 async def _close(store: AgentStore) -> None:

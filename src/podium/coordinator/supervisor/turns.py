@@ -63,7 +63,7 @@ class Turns:
     def go_on(self, step: Step, fresh: InboxRow | None = None) -> None:
         """Delivers the turn that is next, if the agent is there and has none. `fresh` saves reading what was just accepted."""
         instance = self._instance
-        if not instance.life.linked or instance.rewinding or instance.leaving:
+        if not instance.life.linked or instance.rewinding or instance.leaving or instance.budget.is_spent:
             return
         instance.queue.start_next()
         clock = instance.around.clock

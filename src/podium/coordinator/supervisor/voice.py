@@ -115,6 +115,8 @@ class Voice:
         if turn_id:
             self._follow(name)
         step.event(name, _EMPTY if name in _BARE else content, turn_id)
+        if name == "usage.update":
+            self._instance.budget.spend(step, typed.cost_micro_dollars)
 
     def _follow(self, name: str) -> None:
         running = self._instance.queue.running

@@ -5,6 +5,7 @@ from podium.base.http import Endpoint, HttpApp, counting
 from podium.base.objects import ObjectStoreUnavailableError
 from podium.gateway.adapters.models import Models
 from podium.gateway.api.agents import Agents
+from podium.gateway.api.budgets import Budgets
 from podium.gateway.api.config import Config
 from podium.gateway.api.conversation import Conversation
 from podium.gateway.api.deployments import Deployments
@@ -56,6 +57,7 @@ def _endpoints(parts: Parts) -> list[Endpoint]:
         *Conversation(parts, forwarder).endpoints(),
         *Agents(parts).endpoints(),
         *Moments(parts, forwarder).endpoints(),
+        *Budgets(parts, forwarder).endpoints(),
         *Files(parts).endpoints(),
         *Secrets(parts).endpoints(),
         *Config(parts, models).endpoints(),

@@ -37,6 +37,16 @@ export interface ApprovalResolved {
   answers?: Record<string, unknown> | null;
 }
 
+/**
+ * What the agent may spend (0: no limit) and has spent, in micro-dollars; `paused`: no turn goes on until there is
+ * more.
+ */
+export interface BudgetUpdated {
+  budget_micro_dollars: number;
+  spent_micro_dollars: number;
+  paused: boolean;
+}
+
 /** Last event of a turn: the triple that names this moment of the agent. */
 export interface Checkpoint {
   turn_id: string;
@@ -310,6 +320,7 @@ export interface EventContents {
   "agent.forked": AgentForked;
   "agent.rewound": AgentRewound;
   "event.lost": EventLost;
+  "budget.updated": BudgetUpdated;
   "state.status": StateStatus;
   "connected": Connected;
   "ack": Ack;

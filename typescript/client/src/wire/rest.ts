@@ -206,6 +206,7 @@ export interface LimitsTable {
   turn_timeout?: string | null;
   idle_timeout?: string | null;
   durability?: "default" | "sync" | null;
+  budget?: string | null;
 }
 
 /** How full a coordinator is. */

@@ -67,6 +67,12 @@ class Journal:
             cost_micro_dollars=sum(part.cost_micro_dollars for part in parts),
         )
 
+    def spent(self) -> int:
+        """Micro-dollars of all `usage.update` events of the agent's own, whether or not it was taken back since."""
+        origin = self.moments.origin()
+        rows = self._events("type = 'usage.update' AND seq > ?", (origin.seq if origin is not None else 0,))
+        return sum(_USAGE.decode(row.content).cost_micro_dollars for row in rows)
+
     def conversation(self, limit: int, *, after: int = 0, before: int | None = None) -> list[ConversationMessage]:
         """Messages and answers, oldest first: the first `limit` above seq `after`, or, with `before`, the last below it."""
         rows: list[EventRow] = []

@@ -49,6 +49,10 @@ class StoreReads:
         """Sum of the turn's `usage.update` events."""
         return self._journal.usage_of(turn_id)
 
+    def spent(self) -> int:
+        """Micro-dollars the agent has spent in its life, those of what was taken back too."""
+        return self._journal.spent()
+
     def conversation(self, limit: int, *, after: int = 0, before: int | None = None) -> list[ConversationMessage]:
         """Messages and answers, oldest first: the first `limit` above seq `after`, or, with `before`, the last below it."""
         return self._journal.conversation(limit, after=after, before=before)

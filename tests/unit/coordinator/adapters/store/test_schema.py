@@ -16,13 +16,14 @@ COLUMN = re.compile(r"\s+(\w+)\s+(?:TEXT|INTEGER|BLOB|REAL)\b")
 def columns_without_comment(script: str) -> list[str]:
     """Column definitions with no comment on their line."""
     lines = [line for line in script.splitlines() if COLUMN.match(line)]
-    assert lines
     return [line.strip() for line in lines if "--" not in line]
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_column_is_explained_where_it_is_made(package: str) -> None:
-    for migration in read_migrations(package):
+    migrations = read_migrations(package)
+    assert any(COLUMN.search(line) for migration in migrations for line in migration.script.splitlines())
+    for migration in migrations:
         assert columns_without_comment(migration.script) == [], migration.name
 
 

@@ -1,6 +1,6 @@
 // Made by tools/generate_typescript.py from spec/schema and src/diminuendo/protocol; do not edit.
 
-import type { PermissionOption, PermissionRequested, Question, QuestionRequested, SessionEvent } from "./events.ts";
+import type { PermissionRequested, QuestionRequested, SessionEvent } from "./events.ts";
 
 /** What was asked for is done, or on its way. `turnId`: the turn a `run_turn` became; its message is durable. */
 export interface Ack {
