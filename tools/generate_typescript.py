@@ -146,11 +146,10 @@ def _session_types(document: Schema, group: str, union: str, known: frozenset[st
 
 def _session_answers(document: Schema) -> str:
     known = _reachable(document, document["events"].values())
-    shared = sorted(known & _reachable(document, document["answers"].values()))
-    names = ", ".join(sorted([*shared, "SessionEvent"]))
     types = _session_types(document, "answers", "ServerMessage", frozenset(known))
     # They pass through the server as they are, so that its own types do not name them.
     types = types.replace("  events: unknown[];", "  events: SessionEvent[];")
+    names = ", ".join(name for name in sorted([*known, "SessionEvent"]) if re.search(rf"\b{name}\b", types))
     return f'{SESSION_HEAD}import type {{ {names} }} from "./events.ts";\n\n{types}'
 
 

@@ -113,7 +113,7 @@ describe("events", () => {
 describe("inbox", () => {
   test("events come in order, over loops that were left, and after it was closed", async () => {
     const read: number[] = [];
-    const inbox = new Inbox((each) => read.push(each.seq));
+    const inbox = new Inbox<PodiumEvent>((each) => read.push(each.seq));
     const early = inbox.next();
     for (let seq = 1; seq <= 2_500; seq += 1) inbox.put(event(seq), 1);
     expect((await early).value?.seq).toBe(1);
@@ -125,7 +125,7 @@ describe("inbox", () => {
   });
 
   test("why it ended is thrown when all was read", async () => {
-    const inbox = new Inbox(() => undefined);
+    const inbox = new Inbox<PodiumEvent>(() => undefined);
     inbox.put(event(1), 1);
     inbox.close(new Error("first"));
     inbox.close(new Error("second"));
@@ -134,12 +134,12 @@ describe("inbox", () => {
   });
 
   test("it is full by number or by size, and has room again at half of it", async () => {
-    const many = new Inbox(() => undefined);
+    const many = new Inbox<PodiumEvent>(() => undefined);
     for (let seq = 1; seq <= INBOX_MAX_EVENTS; seq += 1) many.put(event(seq), 1);
     expect([many.isFull, many.hasRoom]).toEqual([true, false]);
     for (let reads = 0; reads < INBOX_MAX_EVENTS / 2; reads += 1) await many.next();
     expect([many.isFull, many.hasRoom]).toEqual([false, true]);
-    const large = new Inbox(() => undefined);
+    const large = new Inbox<PodiumEvent>(() => undefined);
     large.put(event(1), INBOX_MAX_CHARS);
     expect(large.isFull).toBe(true);
   });
