@@ -20,7 +20,8 @@ PREFIX: Final = "pod_"
 
 
 class KeyRecord(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """What is kept of a key: its SHA-256 in hex, and whose it is. `expires_at` is epoch milliseconds; None: never."""
+    """What is kept of a key: its SHA-256 in hex, and whose it is. `expires_at` is epoch milliseconds; None: never. `key_id` is the
+    public part of the key, by which people speak of it."""
 
     key_hash: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     user_id: Annotated[str, Meta(min_length=1, max_length=255)]
@@ -28,6 +29,7 @@ class KeyRecord(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
     role: Role = Role.MEMBER
     email: str = ""
     expires_at: int | None = None
+    key_id: str = ""
 
     def __post_init__(self) -> None:
         if not is_tenant_id(self.tenant_id):
@@ -57,11 +59,16 @@ class ApiKeys:
         return Verified(Identity(record.user_id, record.email, record.tenant_id, record.role.value), left)
 
 
-def read_api_keys(path: Path) -> ApiKeys:
-    """The keys of a JSON file: a list of `{keyHash, userId, tenantId, role?, email?, expiresAt?}`.
+def read_records(path: Path) -> list[KeyRecord]:
+    """The keys in a JSON file: a list of `{keyHash, userId, tenantId, role?, email?, expiresAt?, keyId?}`.
 
     Raises:
         OSError: it can't be read.
         ValueError: it is no such list.
     """
-    return ApiKeys(msgspec.json.decode(path.read_bytes(), type=list[KeyRecord]))
+    return msgspec.json.decode(path.read_bytes(), type=list[KeyRecord])
+
+
+def read_api_keys(path: Path) -> ApiKeys:
+    """The same, to look keys up."""
+    return ApiKeys(read_records(path))

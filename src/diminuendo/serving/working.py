@@ -66,6 +66,8 @@ class SessionAtWork:
         loop = asyncio.get_running_loop()
         self.store = SessionStore.open(path, record.session_id, parts.clock, loop.call_later, self._broken)
         resume = self.store.resume()
+        self._said_state: str = record.state
+        """What clients were told last: a state, or `terminated`."""
         self._life = SessionLife(record.state, record.instance_id, resume.turn_id, resume.asked, parts.idle_ms)
         self._audience = Audience(self.store)
         self._connection: PodiumConnection | None = None
@@ -246,8 +248,10 @@ class SessionAtWork:
 
     def _enter(self, state: SessionState, instance_id: str | None) -> None:
         self.record = self._registry.enter(self.session_id, state, instance_id)
-        told = events.SessionStateChanged(session_id=self.session_id, turn_id=self._life.turn_id, state=state.value)
-        self.store.append([told], self._audience.tell)
+        if state != self._said_state:
+            told = events.SessionStateChanged(session_id=self.session_id, turn_id=self._life.turn_id, state=state.value)
+            self.store.append([told], self._audience.tell)
+            self._said_state = state
         if state in SETTLED:
             self._disconnect()
         self._moved.set()
@@ -326,6 +330,9 @@ class SessionAtWork:
                 told = self._without_second_end(told, event.turn_id)
             target = _rewound_to(event)
             self.store.append(told, self._audience.tell, event.seq, said_by_person(event), target)
+            for made in told:
+                if isinstance(made, events.SessionStateChanged):
+                    self._said_state = made.state
             if target is not None:
                 self._audience.inform(self.snapshot())
         except StorageError as error:

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from podium.base.config import CONFIG_EXIT, ConfigError, explain, read
@@ -16,10 +16,10 @@ UNAVAILABLE_EXIT: Final = 69
 _T = TypeVar("_T")
 
 
-def start_daemon(name: str, kind: type[_T], run: Callable[[_T], None]) -> int:
+def start_daemon(name: str, kind: type[_T], run: Callable[[_T], None], arguments: Sequence[str] | None = None) -> int:
     """Runs the daemon `name`, configured by the environment as `kind` says; returns its exit code.
 
-    `--explain-config` prints each value and where it came from, and runs nothing.
+    `arguments`: those of the command line, unless others are given. `--explain-config` prints each value and where it came from, and runs nothing.
     """
     parser = argparse.ArgumentParser(
         prog=f"podium {name}",
@@ -27,13 +27,13 @@ def start_daemon(name: str, kind: type[_T], run: Callable[[_T], None]) -> int:
         epilog="The variables are in docs/reference/configuration.md; `podium up` sets those that have no default.",
     )
     parser.add_argument("--explain-config", action="store_true", help="print each setting and where it came from")
-    arguments = parser.parse_args()
+    parsed = parser.parse_args(arguments)
     try:
         settings = read(kind, os.environ)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return CONFIG_EXIT
-    if arguments.explain_config:
+    if parsed.explain_config:
         sys.stdout.write(explain(settings, os.environ) + "\n")
         return 0
     try:

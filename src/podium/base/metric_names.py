@@ -130,8 +130,15 @@ _PROCESS: Final = (
     _metric("disk_free_ratio", "gauge", _ALL_DAEMONS, "free share of the disk with the data directory, from 0 to 1"),
 )
 
+_SESSIONS: Final = (
+    _metric("sessions_at_work", "gauge", ("diminuendo",), "sessions somebody follows, or whose instance is there"),
+    _metric("client_messages_total", "counter", ("diminuendo",), "messages of clients that were read", "type"),
+    _metric("client_errors_total", "counter", ("diminuendo",), "errors clients were answered with", "code"),
+    _metric("client_refused_tokens_total", "counter", ("diminuendo",), "credentials that were not accepted"),
+)
+
 METRICS: Final[dict[str, Metric]] = {
     metric.name.removeprefix(PREFIX): metric
-    for metric in (*_REQUESTS, *_STREAMS, *_TURNS, *_AGENTS, *_STORAGE, *_PROCESS)
+    for metric in (*_REQUESTS, *_STREAMS, *_TURNS, *_AGENTS, *_STORAGE, *_PROCESS, *_SESSIONS)
 }
 """Name without its prefix → metric."""
