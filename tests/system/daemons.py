@@ -1,6 +1,7 @@
 """The two daemons as real processes that tests start, kill and start again."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -8,16 +9,21 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import aiohttp
 
 from tests.noise import leaks
+from tests.waiting import until
 
 Daemon = Literal["gateway", "coordinator"]
 READY_SECONDS = 30.0
 STOP_SECONDS = 30.0
+ENDING_SECONDS = 20.0
+"""What a coordinator that was killed leaves behind records and unmounts what it has, and ends."""
+
 ADMIN_KEY = "pod_admin_" + "a" * 40
 
 
@@ -184,14 +190,19 @@ def descendants(pid: int) -> list[int]:
 
 
 def reap_adopted(pids: list[int]) -> None:
-    """Reaps those of `pids` that became children of this process (it adopts orphans) and have ended."""
+    """Reaps those of `pids` that became children of this process (it adopts orphans), when they have ended."""
     for pid in pids:
-        try:
-            waited = f"for i in $(seq 100); do grep -q '^State:.[^Z]' /proc/{pid}/status 2>/dev/null || exit 0; sleep 0.02; done"
-            subprocess.run(["bash", "-c", waited], timeout=10, check=False)
+        with contextlib.suppress(TimeoutError):
+            until(partial(_has_ended, pid), ENDING_SECONDS)
+        with contextlib.suppress(ChildProcessError):  # its parent has reaped it
             os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            continue  # its parent has reaped it
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 async def _answers(session: aiohttp.ClientSession, url: str) -> bool:

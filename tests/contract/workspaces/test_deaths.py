@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 from chronicle.layout import Layout
 from chronicle.model.errors import WorkspaceBusyError
 from chronicle.workspace.marks import Lock
+from podium.coordinator.adapters.workspaces import chronicled
+from podium.coordinator.adapters.workspaces.mounting import mount_points
 from podium.coordinator.adapters.workspaces.supervision import Supervision
 from podium.coordinator.domain.ports import PreparedDeployment, Workspaces
 from podium.wire.errors import PodiumError
@@ -105,3 +109,37 @@ def _taken(store: Path) -> Lock:
             return Lock.take(Layout(store))
         except WorkspaceBusyError:
             continue
+
+
+COORDINATOR = """
+import os, subprocess, sys
+script, shared, directory = sys.argv[1:]
+command = [sys.executable, "-P", script, str(os.getpid()), shared, "--directory", directory]
+child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+print(child.pid, child.stdout.readline(), flush=True)
+child.wait()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("succeeded", [False, True])
+def test_the_daemon_of_a_killed_coordinator_takes_away_its_mount_and_not_its_successors(
+    tmp_path: Path, succeeded: bool
+) -> None:
+    agents = tmp_path / "agents"
+    agents.mkdir()
+    mount, unmount = ["mount", "--bind", str(agents), str(agents)], ["umount", "--lazy", str(agents)]
+    subprocess.run(mount, check=True)
+    command = [sys.executable, "-c", COORDINATOR, chronicled.__file__, str(agents), str(tmp_path / "daemon")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as coordinator:
+        assert coordinator.stdout is not None
+        pid, said = coordinator.stdout.readline().split(maxsplit=1)
+        if succeeded:  # the next coordinator cleans up and mounts, while this one's daemon lives still
+            subprocess.run(unmount, check=True)
+            subprocess.run(mount, check=True)
+        coordinator.kill()
+    reap_adopted([int(pid)])
+    assert said.startswith("ready")
+    assert (str(agents) in [point.path for point in mount_points()]) == succeeded
+    if succeeded:
+        subprocess.run(unmount, check=True)
