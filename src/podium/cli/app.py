@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, str]] = {
     "events": "Print an instance's events.",
     "send": "Send a message and print the answer.",
     "chat": "Talk to an agent.",
+    "acp": "Speak the Agent Client Protocol: an agent for an editor.",
     "cancel": "Cancel the running turn.",
     "state": "Print an agent's state.",
     "fork": "Make a new agent that begins as another was.",

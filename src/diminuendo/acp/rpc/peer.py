@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -211,6 +211,11 @@ class Peer:
         if not self._closed:
             self.outlet.write(messages.notification(method, params))
 
+    async def drained(self, seconds: float) -> None:
+        """Waits until every request that came is answered, at most so long."""
+        if self._working:
+            await asyncio.wait(set(self._working.values()), timeout=seconds)
+
     async def close(self) -> None:
         """Ends what is being worked on; requests of ours fail with `PeerGoneError`."""
         self._closed = True
@@ -220,10 +225,6 @@ class Peer:
                 future.set_exception(PeerGoneError())
                 future.exception()  # seen: nobody may be left to await it
         await self._tasks.close()
-
-
-Work = Callable[[Any], Awaitable[Any]]
-"""What a method does with its parameters."""
 
 
 def read_params(params: Any, wanted: type[Any]) -> Any:
