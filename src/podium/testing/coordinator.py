@@ -161,7 +161,7 @@ class MemoryCoordinator(asyncio.Protocol):
         if self.versions is not None:
             self.versions.record()
         turn.stop_reason, turn.error, self._running = stop_reason, error, None
-        self.conversation.append({"role": "assistant", "text": turn.text, "message_id": message_id})
+        self.conversation.append({"role": "agent", "text": turn.text, "message_id": message_id})
         turn.over.set()
         self._next()
 

@@ -203,6 +203,7 @@ def test_what_is_not_there_has_its_exit_code(up: Up) -> None:
     assert up.try_run("show", "inst-aaaaaaaaaaaaaaaa").returncode == 66
     assert up.try_run("send", "nobody", "hi").returncode == 66
     assert up.try_run("create", "no-such-type").returncode == 66
+    assert "replica" in up.try_run("create", "my-agent", "--durability", "sync").stderr
     assert up.try_run("cancel", _create(up, "calm")).returncode == 73
 
 

@@ -1,12 +1,12 @@
 """`podium create`: starts an instance."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from podium.cli.printer import Printer
 from podium.cli.reach import assignments, json_values, with_client
-from podium.wire.manifest import LimitsTable
+from podium.wire.manifest import Durability, LimitsTable
 
 if TYPE_CHECKING:
     from podium.client import PodiumClient
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 @click.option("--memory", help="Memory limit, such as 512MiB.")
 @click.option("--cpu", type=float, help="CPU limit in cores.")
 @click.option("--idle-timeout", help="Sleep after, such as 15m; 0 is never.")
+@click.option(
+    "--durability",
+    type=click.Choice(get_args(Durability)),
+    help="What losing its host costs; sync: nothing that was shown.  [default: as its manifest says]",
+)
 @with_client()
 async def command(
-    podium: "PodiumClient", printer: Printer, /, deployment: str, agent_id: str | None, **options: tuple[str, ...]
+    podium: "PodiumClient", printer: Printer, /, deployment: str, agent_id: str | None, **options: Any
 ) -> None:
     """Start an instance of DEPLOYMENT (type, type:version or type:version@hash) and wait until it is ready."""
     from podium.wire.rest import InstanceCreate
@@ -35,18 +40,13 @@ async def command(
         environment=assignments(options["env"], "environment"),
         secrets=assignments(options["secret"], "secret"),
         limits=_limits(options),
-        idle_timeout=_text(options["idle_timeout"]),
+        idle_timeout=options["idle_timeout"],
     )
     made = await podium.instances.create(wanted)
     printer.note(f"agent {made.agent_id}, {made.deployment_id}, {made.status}")
     printer.value(made, made.instance_id)
 
 
-def _limits(options: dict[str, tuple[str, ...]]) -> LimitsTable | None:
-    cpu = options["cpu"]
-    limits = LimitsTable(memory=_text(options["memory"]), cpu=float(str(cpu)) if cpu is not None else None)
+def _limits(options: dict[str, Any]) -> LimitsTable | None:
+    limits = LimitsTable(memory=options["memory"], cpu=options["cpu"], durability=options["durability"])
     return None if limits == LimitsTable() else limits
-
-
-def _text(option: object) -> str | None:
-    return None if option is None else str(option)

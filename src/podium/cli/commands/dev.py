@@ -122,7 +122,9 @@ async def _reload(podium: "PodiumClient", reloader: "Reloader", conversation: "C
         await reloader.switch(deployment_id)
         conversation.note(f"↻ {', '.join(names)}: restarted in {loop.time() - began:.2f} s")
     except PodiumConnectionError as error:
-        conversation.note("\n".join([f"✗ {error.detail}", *(f"    {line}" for line in error.logs[-12:])]))
+        conversation.note(
+            "\n".join([f"✗ {error.detail}", *(f"    {line}" for line in reloader.untold(error.logs)[-12:])])
+        )
         if reloader.running is not None:
             conversation.note("the version before runs on")
     if reloader.running is not None:

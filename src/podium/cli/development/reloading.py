@@ -1,6 +1,7 @@
 """Replacing a running agent by its new code: deploy, stop, continue the same agent."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from podium.base.clock import Clock
@@ -39,6 +40,7 @@ class Reloader:
         self._directory = directory
         self._clock = clock
         self.running: Running | None = None
+        self._told: list[str] = []
 
     async def upload(self) -> str:
         """Deploys the files as they are, under a version of its own.
@@ -73,6 +75,12 @@ class Reloader:
             await self._forget(before.deployment_id)
         return self.running
 
+    def untold(self, lines: Sequence[str]) -> list[str]:
+        """Those of the last lines of the agent's log that were not among the ones this was given before."""
+        fresh = behind(self._told, lines)
+        self._told = list(lines)
+        return fresh
+
     async def close(self) -> None:
         """Stops the agent; its data stay. Best effort: the platform may be gone already."""
         if self.running is None:
@@ -100,6 +108,19 @@ class Reloader:
         with contextlib.suppress(PodiumConnectionError):
             # An old development version in the registry costs a little room and nothing else.
             await self._podium.deployments.remove(deployment_id)
+
+
+def behind(earlier: Sequence[str], later: Sequence[str]) -> list[str]:
+    """What a log says behind `earlier`, where both are its last lines at their time."""
+    overlap = next(
+        (
+            length
+            for length in range(min(len(earlier), len(later)), 0, -1)
+            if list(earlier[-length:]) == list(later[:length])
+        ),
+        0,
+    )
+    return list(later[overlap:])
 
 
 def development_version(version: str, now_ms: int) -> str:

@@ -9,6 +9,7 @@ import type { AnswerRequest, FromAgent, Log, Ready, Request, StreamUpdate, ToAge
 import { AgentHarnessError, HarnessTimeoutError, StateBypassedError } from "./errors.ts";
 import { apply } from "./patch.ts";
 import { HarnessEvent, type HarnessTurn, type TurnHost } from "./turn.ts";
+import type { HarnessVersions } from "./versions.ts";
 
 const REQUESTS: readonly string[] = ["tool.permission_requested", "tool.question_requested"];
 
@@ -29,6 +30,8 @@ export class MemoryCoordinator implements TurnHost {
   ready: Ready | null = null;
   initError: string | null = null;
   instance: Instance | null = null;
+  /** The versions of the agent's workspace, while there is one. */
+  versions: HarnessVersions | null = null;
   readonly #answer: (event: HarnessEvent) => Resolution | null;
   readonly #timeoutMs: number;
   readonly #turns: HarnessTurn[] = [];
@@ -166,6 +169,7 @@ export class MemoryCoordinator implements TurnHost {
   #turnEnded(messageId: string, stopReason: string, error: string | null): void {
     const turn = this.#running;
     if (turn?.message.id !== messageId) throw new AgentHarnessError(`the agent ended a turn that does not run (${messageId})`);
+    this.versions?.record();
     turn.stopReason = stopReason;
     turn.error = error;
     turn.over = true;
@@ -242,8 +246,14 @@ export class MemoryCoordinator implements TurnHost {
     if (frame.method === "messages") {
       const result = this.conversation.slice(-Number(frame.params["limit"]));
       this.send({ type: "response", id: frame.id, result });
-    } else {
-      this.send({ type: "response", id: frame.id, error: `the harness keeps a plain directory: no ${frame.method}` });
+      return;
+    }
+    try {
+      const result = this.versions?.answer(frame.method, frame.params, this.#running?.id ?? "");
+      this.send({ type: "response", id: frame.id, result });
+    } catch (error) {
+      if (!(error instanceof AgentHarnessError)) throw error;
+      this.send({ type: "response", id: frame.id, error: error.message });
     }
   }
 

@@ -16,6 +16,7 @@ import { MemoryCoordinator, type Resolution } from "./coordinator.ts";
 import { AgentHarnessError, AgentStartError, HarnessTimeoutError } from "./errors.ts";
 import { memoryLink } from "./memory.ts";
 import { HarnessEvent, HarnessTurn } from "./turn.ts";
+import { HarnessVersions } from "./versions.ts";
 
 /** A state to start from: `data` as written by a class with `version`. */
 export interface StoredState {
@@ -77,6 +78,7 @@ export class AgentHarness implements AsyncDisposable {
   static async start(agent: AgentMaker, options: HarnessOptions = {}): Promise<AgentHarness> {
     const harness = new AgentHarness(agent, options);
     harness.#folder = mkdtempSync(join(tmpdir(), "podium-harness-"));
+    harness.#coordinator.versions = new HarnessVersions(harness.#folder);
     try {
       await harness.wake();
     } catch (error) {
