@@ -107,7 +107,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
         discovery=discovery,
         directory=settings.data / "agents",
         replicas=replicas,
-        capacity=Capacity(settings.agents_limit, memory, settings.starts_at_once),
+        capacity=Capacity(settings.agents_limit, memory),
         timings=Timings(
             ready=settings.ready_seconds,
             shutdown=settings.shutdown_seconds,

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,7 +226,11 @@ class ScriptedHost:
     async def warm(self, deployment: PreparedDeployment) -> None:
         pass
 
-    async def start(self, spec: ProcessSpec, handler: LinkHandler) -> ScriptedAgent:
+    async def start(
+        self, spec: ProcessSpec, handler: LinkHandler, opened: Awaitable[object] | None = None
+    ) -> ScriptedAgent:
+        if opened is not None:
+            await opened
         if self.refuses is not None:
             raise ProcessStartError(self.refuses)
         agent = ScriptedAgent(spec, handler, self.play, next(self._pids))
@@ -262,8 +266,11 @@ class PlainWorkspaces:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    def place(self, agent_id: str) -> Path:
+        return self._directory / agent_id / "workspace"
+
     async def open(self, agent_id: str, deployment: PreparedDeployment, *, owner: tuple[int, int] | None) -> Path:
-        path = self._directory / agent_id / "workspace"
+        path = self.place(agent_id)
         path.mkdir(parents=True, exist_ok=True)
         return path
 

@@ -89,10 +89,13 @@ class VersionedWorkspaces:
     async def stop(self) -> None:
         pass
 
+    def place(self, agent_id: str) -> Path:
+        return self._directory / agent_id / "workspace"
+
     async def open(self, agent_id: str, deployment: PreparedDeployment, *, owner: tuple[int, int] | None) -> Path:
         self.of.setdefault(agent_id, Workspace([], [{}]))
         self.opened.add(agent_id)
-        return self._directory / agent_id / "workspace"
+        return self.place(agent_id)
 
     async def close(self, agent_id: str) -> None:
         self.opened.discard(agent_id)

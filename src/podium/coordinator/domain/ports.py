@@ -305,6 +305,10 @@ class Workspaces(Protocol):
         """Unmounts everything, bounded. Nothing is left mounted, whatever state it was in."""
         ...
 
+    def place(self, agent_id: str) -> Path:
+        """Where the agent's workspace is while it is open. There need not be anything."""
+        ...
+
     async def open(
         self,
         agent_id: str,

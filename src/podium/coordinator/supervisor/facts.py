@@ -1,6 +1,5 @@
 """What is known of an instance beside what runs, and what all instances of a host share."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path

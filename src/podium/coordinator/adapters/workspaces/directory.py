@@ -50,6 +50,10 @@ class DirectoryWorkspaces:
         """Waits for what is being done, a bounded time."""
         await self._workers.close()
 
+    def place(self, agent_id: str) -> Path:
+        """See the port."""
+        return self._path(agent_id)
+
     async def open(self, agent_id: str, deployment: PreparedDeployment, *, owner: tuple[int, int] | None) -> Path:
         """The workspace; a new one is filled beside its place and then renamed, so that it is there whole or not at all."""
         path = self._path(agent_id)

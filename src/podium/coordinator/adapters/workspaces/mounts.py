@@ -80,16 +80,25 @@ class Mounts:
         store, mountpoint = self._places.store(presence.agent_id), self._places.mountpoint(presence.agent_id)
         backend, awake, others, daemon = self._backend(), self._keep_awake, os.geteuid() == 0, self._daemons
 
-        def mount() -> Mounted:
+        mounted: list[Mounted] = []
+
+        def mount() -> None:
             if presence.is_stale:
                 mounting.clean_at(mountpoint)
                 presence.is_stale = False
-            return self._daemon.mount(store, mountpoint, backend=backend, allow_other=others, keep_awake=awake)
+            mounted.append(self._daemon.mount(store, mountpoint, backend=backend, allow_other=others, keep_awake=awake))
 
         with problems():
-            await self._workers.run(presence.agent_id, mount, seconds=MOUNT_SECONDS, alone=True)
-            presence.mounted = True
-            presence.daemon = daemon
+            try:
+                await self._workers.run(presence.agent_id, mount, seconds=MOUNT_SECONDS, alone=True)
+            except asyncio.CancelledError:
+                if (
+                    mounted
+                ):  # who is cancelled has waited for it: what is mounted has to be known, so that it is unmounted
+                    presence.mounted, presence.daemon = True, daemon
+                    presence.seek()
+                raise
+            presence.mounted, presence.daemon = True, daemon
             await presence.link()
 
     async def unmount(self, presence: Presence) -> None:

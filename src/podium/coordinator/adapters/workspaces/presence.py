@@ -75,8 +75,11 @@ class Presence:
         """
         try:
             await self._connect()
+        except asyncio.CancelledError:
+            self.seek()
+            raise
         except (ChronicleError, OSError) as error:  # TimeoutError is an OSError
-            self._seek()
+            self.seek()
             raise unavailable("nobody serves the workspace yet") from error
 
     async def _connect(self) -> None:
@@ -175,9 +178,10 @@ class Presence:
         self._close_page()
         self._link = None
         self._linked.clear()
-        self._seek()
+        self.seek()
 
-    def _seek(self) -> None:
+    def seek(self) -> None:
+        """Sees to it that somebody looks for who serves it, if it is mounted."""
         if self.mounted and not self._seeking:
             self._seeking = True
             self._tasks.start(self._link_again(), f"link to the workspace of {self.agent_id}")

@@ -211,6 +211,10 @@ class VersionedWorkspaces:
 
     # ── opening, closing ────────────────────────────────────────────────────────────────────────────────────
 
+    def place(self, agent_id: str) -> Path:
+        """See the port."""
+        return self._places.mountpoint(agent_id)
+
     async def open(self, agent_id: str, deployment: PreparedDeployment, *, owner: Owner | None) -> Path:
         """See the port."""
         presence = self._presence(agent_id)
