@@ -8,14 +8,24 @@ PROMISES: dict[str, dict[str, str]] = {
         "CONFIG-SECRETS-MASKED": "A configured secret is never printed.",
         "CONFIG-NO-OPEN-LISTENER": "A gateway that others can reach does not start without keys.",
         "CONFIG-DOCUMENTED": "Every setting is in the reference with its default and meaning.",
+        "CONFIG-CLUSTER-WHOLE": "What a cluster needs and is not given is named at the start, and nothing runs without it.",
     },
     "limits": {
+        "LIMIT-DISK-RESERVE": "A disk down to its reserve takes nothing on, loses nothing, and goes on when there is room.",
         "LIMIT-BUDGET": "An agent that has spent its budget is paused, loses nothing, and goes on when there is more.",
     },
     "secrets": {
         "SECRET-BROKERED": "A brokered secret reaches only the hosts its manifest names, and never the agent.",
     },
     "observability": {
+        "TRACE-ONE": "One trace leads from a client's request through gateway and coordinator into the agent, in either language.",
+        "TRACE-STREAM": "On a stream each command continues its own trace, else that of the connection's request, else begins one.",
+        "TRACE-GEN-AI": "What models were used and what they took is told of each turn in the terms of OpenTelemetry.",
+        "TRACE-PASSED-ON": "Without a collector trace contexts are passed on, and nothing waits for one that is away.",
+        "METRICS-NAMED": "Every metric is named in one file with kind, unit and meaning, and shown and sent as that says.",
+        "METRICS-KEY": "A key for metrics reads a coordinator's metrics and nothing else.",
+        "METRICS-USED": "Dashboard and alerts use only metrics there are, and each alert has a page that tells what to do.",
+        "LOGS-JOINED": "Log records name the trace, the request and the instance they are about.",
         "SIGUSR1-STACKS": "SIGUSR1 prints all stacks and task names, even while the loop hangs.",
     },
 }

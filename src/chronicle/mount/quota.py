@@ -5,6 +5,7 @@ import errno
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -32,14 +33,17 @@ class Quota:
     write is checked.
     """
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, limit: int | None, disk_is_full: Callable[[], bool] = lambda: False) -> None:
         self.limit = limit
+        self._disk_is_full = disk_is_full
         self.used = 0
         self._lock = threading.Lock()
         self._changes = 0
 
     def require(self, more: int = 1) -> None:
-        """Raises `OSError` (ENOSPC) when `more` bytes would be too many."""
+        """Raises `OSError` (ENOSPC) when `more` bytes would be too many, or the disk itself is down to its reserve."""
+        if more > 0 and self._disk_is_full():
+            raise OSError(errno.ENOSPC, "the disk is full but for its reserve")
         if self.limit is not None and more > 0 and self.used + more > self.limit:
             raise OSError(errno.ENOSPC, "the workspace's quota is used up")
 

@@ -26,6 +26,7 @@ from chronicle.mount.operations.names import Names
 from chronicle.mount.options import MountOptions
 from chronicle.mount.protocol import Request
 from chronicle.mount.quota import Quota
+from chronicle.mount.reserve import Reserve, share_in
 from chronicle.mount.served import Handler, Hollows, Served
 from chronicle.mount.sweep import Sweep
 from chronicle.mount.takeover import Agreed, TakeoverMemory
@@ -85,7 +86,10 @@ class Session:
         self.table = NodeTable(os.fstat(self._root_fd).st_ino, memory)
         self.table.page = page
         self.notes = Notes(recorder)
-        self.quota = Quota(options.quota_bytes if options.quota_bytes is not None else settings.quota_bytes)
+        self.quota = Quota(
+            options.quota_bytes if options.quota_bytes is not None else settings.quota_bytes,
+            Reserve(self._root_fd, share_in(os.environ)).is_reached,
+        )
         self._served = Served(options, self.table, self.notes, self.quota, worktree, self._root_fd)
         self._served.device = device
         self._served.sync = (options.durability or settings.durability) == "sync"

@@ -145,6 +145,14 @@ def size(text: str) -> int:
     return parse_size(text)
 
 
+def share(text: str) -> float:
+    """A percentage below 50 with its sign, as a share."""
+    number = text.removesuffix("%")
+    if number == text or not number.replace(".", "", 1).isdigit() or not float(number) < 50:
+        raise ValueError(f"{text!r} is no percentage below 50, such as 5%")
+    return float(number) / 100
+
+
 def boolean(text: str) -> bool:
     """`true` or `false`."""
     if text.lower() not in ("true", "false", "1", "0"):

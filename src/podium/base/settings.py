@@ -17,6 +17,7 @@ from podium.base.config import (
     positive,
     seconds,
     setting,
+    share,
     size,
 )
 from podium.base.discovery import Discovery
@@ -170,6 +171,18 @@ class CoordinatorSettings(_Shared):
         size,
         None,
         "memory in use on the host beyond which no more agents start; default: 95 % of it",
+    )
+    disk_reserve: float = setting(
+        "DISK_RESERVE",
+        share,
+        "5%",
+        "with less of the disk free, no agents are added: 503 `no_coordinator_available`; 0%: no check",
+    )
+    write_reserve: float = setting(
+        "DISK_WRITE_RESERVE",
+        share,
+        "2%",
+        "with less of the disk free, agents' files can't grow (`ENOSPC`) and messages get 503 `workspace_unavailable`; 0%: no check",
     )
     starts_at_once: int = setting("AGENT_STARTS_AT_ONCE", positive, "16", "processes being started at the same time")
     ready_seconds: float = setting("AGENT_READY", seconds, "60s", "from the start of a process to its `ready`")

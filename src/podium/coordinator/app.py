@@ -40,6 +40,9 @@ from podium.coordinator.supervisor.supervisor import Capacity, Parts
 
 _log = logging.getLogger(__name__)
 
+DISK_RESERVE: Final = "CHRONICLE_DISK_RESERVE"
+"""Tells Chronicle how much of the disk files may not take."""
+
 HISTORIES_REPLICATED: Final = "CHRONICLE_HISTORY_REPLICATED"
 """Tells Chronicle that somebody else moves the write-ahead logs of its histories."""
 
@@ -107,7 +110,12 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
         discovery=discovery,
         directory=settings.data / "agents",
         replicas=replicas,
-        capacity=Capacity(settings.agents_limit, memory),
+        capacity=Capacity(
+            agents=settings.agents_limit,
+            memory=memory,
+            disk_reserve=settings.disk_reserve,
+            write_reserve=settings.write_reserve,
+        ),
         timings=Timings(
             ready=settings.ready_seconds,
             shutdown=settings.shutdown_seconds,
@@ -178,6 +186,7 @@ async def _serve(settings: CoordinatorSettings) -> None:
         vitals.start()
         if parts.replicas is not None:  # for the daemon that keeps the workspaces, a child of this process
             os.environ[HISTORIES_REPLICATED] = "1"
+        os.environ[DISK_RESERVE] = f"{settings.write_reserve:.3%}"
         await parts.workspaces.start()
         closing.push_async_callback(parts.workspaces.stop)
         closing.push_async_callback(parts.broker.stop)

@@ -54,10 +54,12 @@ class Commands:
         """A message for the agent: durable when this returns.
 
         Raises:
-            PodiumError: `busy`, `quota_exceeded`, `message_too_large`, `instance_stopping`, `instance_failed`.
+            PodiumError: `busy`, `quota_exceeded`, `message_too_large`, `instance_stopping`, `instance_failed`,
+                `workspace_unavailable` while the host's disk is full.
         """
         if (known := self._known(message.command_id)) is not None:
             return self._told(known, acknowledge)
+        self._instance.around.check_disk()
         instance = self._instance
         if instance.showing is not None:
             instance.showing.admit()

@@ -114,6 +114,8 @@ class Surroundings:
     """Returns when all that was committed of an agent before is replicated, within so many seconds (`ReplicaUnavailableError`)."""
     may_write: Callable[[], bool] = lambda: True
     """Whether this host may still write what it holds: its leases can't have been taken."""
+    check_disk: Callable[[], None] = lambda: None
+    """Refuses (`PodiumError`) to take anything on while the disk has only its reserve left."""
     store_options: StoreOptions = field(default_factory=StoreOptions)
     timings: Timings = field(default_factory=Timings)
     metrics: Metrics = field(default_factory=Metrics)

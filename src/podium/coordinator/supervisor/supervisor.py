@@ -19,11 +19,11 @@ from podium.base.tasks import TaskOwner
 from podium.base.timers import Timers
 from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.catalog import Catalog, InstanceEntry
-from podium.coordinator.adapters.load import memory_in_use
+from podium.coordinator.adapters.load import disk_free, memory_in_use
 from podium.coordinator.adapters.replication import Replicas
 from podium.coordinator.adapters.store import AgentStore, StoreConflictError, StoreError, StoreOptions
 from podium.coordinator.adapters.vault import Vault
-from podium.coordinator.domain.admission import Room
+from podium.coordinator.domain.admission import Room, accept
 from podium.coordinator.domain.lifecycle import Change, allows
 from podium.coordinator.domain.ports import CredentialBroker, Deployments, ProcessHost, Workspaces
 from podium.coordinator.domain.turns import Ending
@@ -55,10 +55,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Capacity:
-    """How much this host takes. `agents` awake at once; `memory` in use on the host, in bytes, 0 = no limit."""
+    """How much this host takes. `agents` awake at once; `memory` in use on the host, in bytes, 0 = no limit. With less of the disk free
+    than `disk_reserve` it takes no more agents, with less than `write_reserve` no more messages (shares, 0 to 1)."""
 
     agents: int = 2_000
     memory: int = 0
+    disk_reserve: float = 0.0
+    write_reserve: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ class Supervisor:
             closed=self.replication.closed,
             changed=self.replication.changed,
             may_write=announcer.may_write,
+            check_disk=self._check_disk,
             replicated=parts.replicas is not None,
             shown=self._shown,
             synced=self.replication.synced,
@@ -224,7 +228,15 @@ class Supervisor:
         """How full the host is."""
         capacity = self.parts.capacity
         awake = sum(instance.life.busy for instance in self.instances.values())
-        return Room(awake, capacity.agents, memory_in_use() if capacity.memory else 0, capacity.memory, self.draining)
+        return Room(
+            awake,
+            capacity.agents,
+            memory_in_use() if capacity.memory else 0,
+            capacity.memory,
+            self.draining,
+            disk_free(self.parts.directory.parent),
+            capacity.disk_reserve,
+        )
 
     def alive(self, instance_id: str) -> Instance:
         """An instance that is not over.
@@ -441,6 +453,9 @@ class Supervisor:
         if entry is not None:
             self.parts.catalog.put_instance(_with_config(entry, facts))
             self.replication.changed(facts.agent_id)
+
+    def _check_disk(self) -> None:
+        accept(disk_free(self.parts.directory.parent), self.parts.capacity.write_reserve)
 
     def _retire(self, store: AgentStore) -> None:
         if self._closed:
