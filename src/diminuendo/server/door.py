@@ -114,7 +114,7 @@ class Door:
         connection = ClientConnection(socket, self._parts, f"client-{os.urandom(8).hex()}", address)
         socket.peer = connection
         self._connections[socket] = connection
-        self._parts.metrics.add("connections_total")
+        self._parts.metrics.add("connections_opened_total")
         return socket
 
     async def _look_at_keys(self) -> None:

@@ -56,7 +56,7 @@ _REQUESTS: Final = (
 
 _STREAMS: Final = (
     _metric("connections", "gauge", _ALL_DAEMONS, "WebSockets open now"),
-    _metric("connections_total", "counter", _ALL_DAEMONS, "WebSockets opened"),
+    _metric("connections_opened_total", "counter", _ALL_DAEMONS, "WebSockets opened"),
     _metric("reattached_total", "counter", _GATEWAY, "connections attached again after a coordinator was lost"),
     _metric("proxy_buffered_bytes", "gauge", _GATEWAY, "bytes clients have not taken yet, over all connections"),
     _metric(

@@ -55,6 +55,15 @@ def test_what_can_not_work_is_refused_with_what_to_do(given: dict[str, str], wor
         read(GatewaySettings, given)
 
 
+@pytest.mark.proves("CONFIG-CLUSTER-WHOLE")
+@pytest.mark.parametrize("kind", [GatewaySettings, CoordinatorSettings])
+def test_a_cluster_without_a_common_store_does_not_start(kind: type) -> None:
+    given = {**GOOD, "VALKEY_URL": "valkey://v.example/0"}
+    with pytest.raises(ConfigError, match="VALKEY_URL without S3_BUCKET"):
+        read(kind, given)
+    read(kind, {**given, "S3_BUCKET": "b"})
+
+
 @pytest.mark.proves("CONFIG-SECRETS-MASKED")
 def test_secrets_do_not_print() -> None:
     settings = read(GatewaySettings, {**GOOD, "ADMIN_API_KEY": "pod_admin_very_secret"})

@@ -101,7 +101,7 @@ export class RunningCommand {
       stderr: "pipe",
       // Its own process group, so that killing the group ends it with its children.
       detached: true,
-      ...(env === undefined ? {} : { env: { ...process.env, ...env } }),
+      env: { ...process.env, ...env }, // as it is now: by itself Bun gives what the process was started with
     });
     groups.add(child.pid);
     const stop = new AbortController();

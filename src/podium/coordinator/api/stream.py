@@ -81,7 +81,7 @@ class StreamConnection:
 
     def opened(self) -> None:
         """Joins the instance's audience, or says why not."""
-        self._supervisor.parts.metrics.add("connections_total")
+        self._supervisor.parts.metrics.add("connections_opened_total")
         self._join()
 
     def _join(self) -> None:

@@ -71,7 +71,7 @@ class Door:
         visit = _Visit(self, self._parts, opening, headers)
         connection = Connection(opening, visit, self._parts.clock, self._owner)
         self._connections[connection] = visit
-        self._parts.metrics.add("connections_total")
+        self._parts.metrics.add("connections_opened_total")
         return connection
 
     async def open(self) -> None:
