@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Final, NamedTuple
 
+import msgspec
 from msgspec import UNSET
 
 from diminuendo.auth.api_keys import PREFIX
@@ -191,7 +192,7 @@ class ClientConnection:
             return
         self.forget(session_id)
         self._seats[session_id] = follower
-        self._send(seat.snapshot)
+        self._send(msgspec.structs.replace(seat.snapshot, request_id=message.request_id))
         follower.begin(seat)
 
     def _leave(self, message: messages.LeaveSession) -> None:
