@@ -18,6 +18,9 @@ from tests.agents import Runtime, in_every_language
 from tests.system.cli.platforms import Up, command, environment, eventually, running
 
 SECONDS = 40.0
+RESTARTS_MAX = 10
+"""On a busy machine any one restart may take longer than it should; not all of so many."""
+
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r")
 
 
@@ -121,6 +124,11 @@ EDITS: dict[Runtime, Edits] = {
 }
 
 
+def restarts(screen: Terminal) -> list[float]:
+    """How long each restart took, in seconds, as it was said."""
+    return [float(said) for said in re.findall(r"restarted in (\d+\.\d+) s", screen.seen())]
+
+
 @pytest.mark.proves("CLI-DEV-KEEPS")
 @in_every_language
 def test_a_save_restarts_the_agent_with_what_it_knows(tmp_path: Path, runtime: Runtime) -> None:
@@ -133,7 +141,7 @@ def test_a_save_restarts_the_agent_with_what_it_knows(tmp_path: Path, runtime: R
         screen.type("hello\r")
         screen.wait_for("That was message 1.")
         agent.write_text(agent.read_text().replace("That was message", "This is number"))
-        screen.wait_for(f"{edits.file}: restarted in 0.")
+        screen.wait_for(f"{edits.file}: restarted in ")
         screen.type("again\r")
         screen.wait_for("This is number 2.")
         good = agent.read_text()
@@ -142,15 +150,19 @@ def test_a_save_restarts_the_agent_with_what_it_knows(tmp_path: Path, runtime: R
         screen.type("and now\r")
         screen.wait_for("This is number 3.")
         agent.write_text(good.replace(*edits.fails))
-        screen.wait_for("restarted in 0.", times=2)
+        screen.wait_for("restarted in ", times=2)
         screen.type("fail\r")
         screen.wait_for(edits.error)
         agent.write_text(edits.unknown + good)
         screen.wait_for("the version before runs on")
         agent.write_text(good)
-        screen.wait_for("restarted in 0.", times=3)
+        screen.wait_for("restarted in ", times=3)
         screen.type("last\r")
         screen.wait_for("This is number 4.")
+        while min(lengths := restarts(screen)) >= 1.0 and len(lengths) < RESTARTS_MAX:
+            agent.write_text(f"{good}{agent.read_text().removeprefix(good)}\n")
+            screen.wait_for("restarted in ", times=len(lengths) + 1)
+        assert min(lengths) < 1.0, lengths
         screen.type("\x04")
         assert screen.process.wait(SECONDS) == 0
     assert not (tmp_path / ".podium").exists() or not (tmp_path / ".podium" / "address").exists()
