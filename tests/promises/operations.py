@@ -14,6 +14,9 @@ PROMISES: dict[str, dict[str, str]] = {
         "LIMIT-DISK-RESERVE": "A disk down to its reserve takes nothing on, loses nothing, and goes on when there is room.",
         "LIMIT-BUDGET": "An agent that has spent its budget is paused, loses nothing, and goes on when there is more.",
     },
+    "audit": {
+        "AUDIT-ADMINISTRATION": "Every administrative action, done or refused, is written down with who asked; never what is secret.",
+    },
     "secrets": {
         "SECRET-BROKERED": "A brokered secret reaches only the hosts its manifest names, and never the agent.",
     },

@@ -44,7 +44,7 @@ def set_up_logging(level: str, style: str) -> None:
     """Sends the records of this process to stderr. `style`: `json`, `text`, or `auto` (text on a terminal)."""
     handler = logging.StreamHandler(sys.stderr)
     text = style == "text" or (style == "auto" and sys.stderr.isatty())
-    handler.setFormatter(_Text() if text else _Json())
+    handler.setFormatter(_Text() if text else JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -76,7 +76,7 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
     return facts
 
 
-class _Json(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         said = {
             "ts": round(record.created * 1000),

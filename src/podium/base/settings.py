@@ -131,6 +131,9 @@ class GatewaySettings(_Shared):
         "60s",
         "how long a connection is kept while its coordinator is away; then close code 1012",
     )
+    audit_log: Path | None = setting(
+        "AUDIT_LOG", path, None, "a file that administrative actions are also written to; default: the log alone"
+    )
     stop_seconds: float = setting("GATEWAY_STOP", seconds, "10s", "how long requests may finish when the gateway stops")
 
     def problems(self) -> list[str]:

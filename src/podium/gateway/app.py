@@ -11,7 +11,7 @@ import uvloop
 from podium.base.clock import Clock, SystemClock
 from podium.base.discovery import Discovery
 from podium.base.entropy import random_id
-from podium.base.http import HttpServer
+from podium.base.http import HttpServer, audit
 from podium.base.logs import dump_on_signal, set_up_logging
 from podium.base.metrics import Metrics
 from podium.base.objects import ObjectStore
@@ -89,6 +89,8 @@ class Gateway:
 def run(settings: GatewaySettings) -> None:
     """Runs a gateway until SIGTERM or SIGINT."""
     set_up_logging(settings.log_level, settings.log_format)
+    if settings.audit_log is not None:
+        audit.keep_in(settings.audit_log)
     uvloop.run(_serve(settings))
 
 

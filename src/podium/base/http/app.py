@@ -12,6 +12,7 @@ import msgspec
 
 from podium.base import telemetry
 from podium.base.clock import Clock, SystemClock
+from podium.base.http import audit
 from podium.base.http.call import Answer, Call, ClientGoneError, Headers, Receive, Send, Streamed
 from podium.base.http.endpoint import PUBLIC, Access, Endpoint
 from podium.base.http.identity import Identity, require
@@ -108,6 +109,8 @@ class HttpApp:
         try:
             outcome = await self._answer(exchange, receive)
             exchange.answered(outcome.status)
+            if exchange.endpoint is not None and exchange.endpoint.audited:
+                audit.record(exchange.endpoint.name, exchange.identity, exchange.path, outcome.status)
             await self._deliver(exchange, outcome, receive, send)
         except ClientGoneError:
             return
@@ -134,7 +137,7 @@ class HttpApp:
     async def _handled(self, exchange: "_Exchange", receive: Receive) -> Answer | Streamed:
         endpoint, path = self._routes.match(exchange.method, exchange.scope["raw_path"])
         exchange.routed(endpoint, path)
-        identity = await self._authenticate(endpoint.access, exchange.headers)
+        identity = exchange.identity = await self._authenticate(endpoint.access, exchange.headers)
         require(identity, endpoint.access)
         call = Call(endpoint, exchange.headers, identity, exchange.request_id)
         call.path, call.receive, call.query_string = (path, receive, exchange.scope["query_string"])
@@ -184,11 +187,13 @@ class _Exchange:
         self.request_id = request_id
         self.method: str = scope["method"]
         self.endpoint: Endpoint | None = None
+        self.identity: Identity | None = None
+        self.path: Mapping[str, Any] = {}
         self.span = telemetry.Span("")
 
     def routed(self, endpoint: Endpoint, path: Mapping[str, Any]) -> None:
         """Its endpoint is known: from here on its trace and its log records name what it is about. Probes have no trace."""
-        self.endpoint = endpoint
+        self.endpoint, self.path = endpoint, path
         if "instance_id" in path:
             current_instance_id.set(str(path["instance_id"]))
         if endpoint.access is PUBLIC:

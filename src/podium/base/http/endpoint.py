@@ -117,6 +117,8 @@ class Endpoint:
     headers: tuple[HeaderParam, ...] = ()
     body: Any = None
     errors: tuple[ErrorCode, ...] = ()
+    audited: bool = False
+    """Whether who calls it is written down (`podium.base.audit`)."""
     examples: Mapping[str, Any] = field(default_factory=dict)
     """Examples: `body`, or a status as text."""
 

@@ -18,11 +18,11 @@ class Budgets:
     def __init__(self, lookup: Lookup) -> None:
         self._supervisor = lookup.supervisor
 
-    async def show(self, call: Call) -> AgentBudget:
+    async def get_budget(self, call: Call) -> AgentBudget:
         """What an agent may spend and has spent."""
         return moments.resident(self._supervisor, call.path["agent_id"], call.identity.tenant_id).budget.shown()
 
-    async def change(self, call: Call) -> AgentBudget:
+    async def set_budget(self, call: Call) -> AgentBudget:
         """Sets what an agent may spend; one that is paused goes on."""
         body: BudgetRequest = call.body
         instance = moments.resident(self._supervisor, call.path["agent_id"], call.identity.tenant_id)
@@ -40,6 +40,6 @@ class Budgets:
         path, agent = "/agents/{agent_id}/budget", {"agent_id": _AGENT}
         shared: dict[str, Any] = {"path": path, "params": agent, "access": CLUSTER, "answers": {200: AgentBudget}}
         return [
-            Endpoint(method="GET", handler=self.show, summary="Budget of an agent", **shared),
-            Endpoint(method="PUT", handler=self.change, summary="Set an agent's budget", body=BudgetRequest, **shared),
+            Endpoint(method="GET", handler=self.get_budget, summary="Budget of an agent", **shared),
+            Endpoint(method="PUT", handler=self.set_budget, summary="Set an agent's budget", body=BudgetRequest, **shared),
         ]

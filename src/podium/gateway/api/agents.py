@@ -92,6 +92,7 @@ class Agents:
                 method="DELETE",
                 path=one,
                 handler=self.delete_agent,
+                audited=True,
                 tag=TAG,
                 access=Permission.INSTANCES_WRITE,
                 summary="Erase an agent",

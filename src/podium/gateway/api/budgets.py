@@ -27,11 +27,11 @@ class Budgets:
         self._parts = parts
         self._forwarder = forwarder
 
-    async def show(self, call: Call) -> Answer | Streamed:
+    async def get_budget(self, call: Call) -> Answer | Streamed:
         """What an agent may spend and has spent."""
         return await self._forward(call, "GET")
 
-    async def change(self, call: Call) -> Answer | Streamed:
+    async def set_budget(self, call: Call) -> Answer | Streamed:
         """Sets what an agent may spend."""
         return await self._forward(call, "PUT")
 
@@ -54,7 +54,7 @@ class Budgets:
         return [
             Endpoint(
                 method="GET",
-                handler=self.show,
+                handler=self.get_budget,
                 access=Permission.INSTANCES_READ,
                 summary="Show an agent's budget",
                 description="What it may spend in all its life, what it has spent by its `usage.update` events, and whether it is paused.",
@@ -62,7 +62,8 @@ class Budgets:
             ),
             Endpoint(
                 method="PUT",
-                handler=self.change,
+                handler=self.set_budget,
+                audited=True,
                 access=Permission.INSTANCES_WRITE,
                 summary="Set an agent's budget",
                 description="An agent that was paused goes on if there is more now: its turn is run again, then the messages that waited.",

@@ -58,6 +58,7 @@ class Config:
                 method="PUT",
                 path=path,
                 handler=self.put_config,
+                audited=True,
                 tag=TAG,
                 access=Permission.CONFIG_WRITE,
                 summary="Replace the runtime configuration",

@@ -55,6 +55,7 @@ class Hosts:
                 method="POST",
                 path="/api/v1/coordinators/{coordinator_id}/drain",
                 handler=self.drain_coordinator,
+                audited=True,
                 tag=TAG,
                 access=Permission.ADMIN,
                 summary="Drain a coordinator",

@@ -177,6 +177,7 @@ class Moments:
             method="POST",
             path=f"{_BASE}/rewind",
             handler=self.rewind,
+            audited=True,
             tag=TAG,
             access=Permission.INSTANCES_WRITE,
             summary="Take an agent back to a moment",
