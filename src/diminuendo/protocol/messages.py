@@ -89,10 +89,12 @@ class LeaveSession(SessionMessage, frozen=True, tag="leave_session"):
 
 
 class RunTurn(SessionMessage, frozen=True, tag="run_turn"):
-    """A message for the agent; answered by `ack` with its `turnId`. The same `client_turn_id` in the same session is done once."""
+    """A message for the agent; answered by `ack` with its `turnId`. The same `client_turn_id` in the same session is done once.
+    `metadata` goes along with it, over that of the session."""
 
     text: Text
     client_turn_id: Id | None = None
+    metadata: dict[str, Any] | None = None
 
 
 class StopTurn(SessionMessage, frozen=True, tag="stop_turn"):

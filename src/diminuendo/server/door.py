@@ -4,14 +4,14 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from diminuendo.protocol.handshake import CLOSE_UNAUTHENTICATED
 from diminuendo.protocol.limits import MESSAGE_MAX_BYTES
 from diminuendo.server.connection import ClientConnection, Parts
 from podium.base.http import Headers, Upgrade, request_id_of
 from podium.base.http.refusing import Refusal
-from podium.base.http.websocket import WebSocket
+from podium.base.http.websocket import Peer, WebSocket
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 
@@ -52,22 +52,43 @@ def address_of(transport: asyncio.BaseTransport, forwarded: str, proxies: int) -
     return str(peer[0]) if peer else ""
 
 
-Enter = Callable[[Upgrade], asyncio.Protocol]
-"""Takes a request for a WebSocket."""
+class Arrival(NamedTuple):
+    """Who comes in: the socket, the request that opened it, a name for the connection, and where the client is."""
+
+    socket: WebSocket
+    upgrade: Upgrade
+    headers: Headers
+    client_id: str
+    address: str
+
+
+class Guest(Peer, Protocol):
+    """A connection as its door knows it."""
+
+    key: str | None
+    """The API key that let the client in, if it was one."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Tells the client to go."""
+        ...
+
+
+Make = Callable[[Arrival], Guest]
+"""Makes the guest of an arrival."""
 
 
 class Door:
-    """All WebSockets of a Diminuendo. `others`: what is served at paths besides `/ws`, after the same checks."""
+    """All WebSockets of a Diminuendo. `others`: who is behind the paths besides `/ws`."""
 
     def __init__(
-        self, parts: Parts, origins: Sequence[str], connections_max: int, proxies: int, others: Mapping[bytes, Enter]
+        self, parts: Parts, origins: Sequence[str], connections_max: int, proxies: int, others: Mapping[bytes, Make]
     ) -> None:
         self._parts = parts
         self._origins = origins
         self._connections_max = connections_max
         self._proxies = proxies
-        self._enter: dict[bytes, Enter] = {b"/ws": self._client, **others}
-        self._connections: dict[WebSocket, ClientConnection] = {}
+        self._makers: dict[bytes, Make] = {b"/ws": self._client, **others}
+        self._connections: dict[WebSocket, Guest] = {}
         self._closing = False
         parts.metrics.watch("connections", lambda: len(self._connections))
 
@@ -77,8 +98,8 @@ class Door:
     def enter(self, upgrade: Upgrade) -> asyncio.Protocol:
         """The protocol that takes a request over (an `UpgradeFactory`)."""
         headers = Headers(upgrade.headers)
-        enter = self._enter.get(upgrade.raw_path)
-        if enter is None:
+        make = self._makers.get(upgrade.raw_path)
+        if make is None:
             return Refusal(PodiumError(ErrorCode.NOT_FOUND, "there is no WebSocket here"), request_id_of(headers))
         if self._closing or len(self._connections) >= self._connections_max:
             full = PodiumError(ErrorCode.DRAINING, "no more connections are taken here now")
@@ -86,7 +107,13 @@ class Door:
         if not is_allowed(headers.get("origin"), self._origins):
             foreign = PodiumError(ErrorCode.PERMISSION_DENIED, "pages of this origin may not connect")
             return Refusal(foreign, request_id_of(headers))
-        return enter(upgrade)
+        socket = _CountedSocket(self, upgrade, self._parts)
+        address = address_of(upgrade.transport, headers.get("x-forwarded-for", ""), self._proxies)
+        guest = make(Arrival(socket, upgrade, headers, f"client-{os.urandom(8).hex()}", address))
+        socket.peer = guest
+        self._connections[socket] = guest
+        self._parts.metrics.add("connections_opened_total")
+        return socket
 
     def open(self) -> None:
         """Begins to look after the connections."""
@@ -107,15 +134,8 @@ class Door:
         """A connection is over."""
         self._connections.pop(socket, None)
 
-    def _client(self, upgrade: Upgrade) -> asyncio.Protocol:
-        headers = Headers(upgrade.headers)
-        socket = _CountedSocket(self, upgrade, self._parts)
-        address = address_of(upgrade.transport, headers.get("x-forwarded-for", ""), self._proxies)
-        connection = ClientConnection(socket, self._parts, f"client-{os.urandom(8).hex()}", address)
-        socket.peer = connection
-        self._connections[socket] = connection
-        self._parts.metrics.add("connections_opened_total")
-        return socket
+    def _client(self, arrival: Arrival) -> Guest:
+        return ClientConnection(arrival.socket, self._parts, arrival.client_id, arrival.address)
 
     async def _look_at_keys(self) -> None:
         """Tokens of an identity provider end by themselves; keys may be taken back at any time."""

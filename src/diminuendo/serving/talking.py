@@ -31,7 +31,8 @@ IN_A_TURN: Final = (messages.StopTurn, messages.Steer, messages.AnswerQuestion)
 async def _run_turn(session: SessionAtWork, message: messages.RunTurn) -> AnswerMessage:
     # Its id makes it one command, however often it is sent: by us over a lost connection, or by a client that saw no answer.
     command = commands.ProcessMessage(
-        content={**session.record.metadata, "text": message.text}, id=message.client_turn_id or f"cmd-{uuid4().hex}"
+        content={**session.record.metadata, **(message.metadata or {}), "text": message.text},
+        id=message.client_turn_id or f"cmd-{uuid4().hex}",
     )
     ack = await (await session.connected()).send(command)
     return Ack(turn_id=UNSET if ack.turn_id is None else ack.turn_id)

@@ -140,13 +140,14 @@ export interface RenameSession {
 
 /**
  * A message for the agent; answered by `ack` with its `turnId`. The same `clientTurnId` in the same session is done
- * once.
+ * once. `metadata` goes along with it, over that of the session.
  */
 export interface RunTurn {
   type: "run_turn";
   sessionId: string;
   text: string;
   clientTurnId?: string | null;
+  metadata?: Record<string, unknown> | null;
   requestId?: string;
 }
 
