@@ -7,6 +7,7 @@ import signal
 
 import uvloop
 
+from diminuendo.acp.websocket import acp_guests
 from diminuendo.auth.callers import LOCAL, Callers
 from diminuendo.auth.fetching import fetch_from
 from diminuendo.auth.jwks import JwksCache
@@ -54,7 +55,13 @@ class Diminuendo:
             owner=self._owner,
             local=LOCAL if settings.auth == "none" else None,
         )
-        self._door = Door(parts, settings.origins, settings.connections_max, settings.proxies, {})
+        self._door = Door(
+            parts,
+            settings.origins,
+            settings.connections_max,
+            settings.proxies,
+            {b"/acp": acp_guests(parts, self._podium)},
+        )
         platform = Platform(self._podium, self.metrics, clock, lambda: len(self.hub), lambda: len(self._door))
         self._app = platform.app()
         self._server = HttpServer(self._app, self._door.enter)

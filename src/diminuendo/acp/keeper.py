@@ -66,6 +66,13 @@ class Keeper(Protocol):
         ...
 
 
+def cwd_of(metadata: Mapping[str, Any]) -> str:
+    """The editor's directory that a session's metadata name; the root for a session no editor made."""
+    acp = metadata.get("acp")
+    cwd = acp.get("cwd") if isinstance(acp, dict) else None
+    return cwd if isinstance(cwd, str) and cwd.startswith("/") else "/"
+
+
 # ── with Podium, whoever keeps the sessions ──────────────────────────────────────────────────────────────────
 
 

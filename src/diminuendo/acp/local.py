@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from diminuendo.acp.keeper import SessionView, erase, instance_of, newest_config
+from diminuendo.acp.keeper import SessionView, cwd_of, erase, instance_of, newest_config
 from diminuendo.acp.rpc.messages import NOT_FOUND, RpcError
 from diminuendo.acp.translation.prompts import Said
 from diminuendo.domain.ids import make_session_id
@@ -34,7 +34,7 @@ class LocalKeeper:
     async def create(self, cwd: str) -> SessionView:
         """See `Keeper`."""
         session_id = make_session_id(os.urandom(ENTROPY_BYTES))
-        return _view(self._registry.create(session_id, self._agent_type, TENANT, metadata={"cwd": cwd}))
+        return _view(self._registry.create(session_id, self._agent_type, TENANT, metadata={"acp": {"cwd": cwd}}))
 
     async def sessions(self) -> list[SessionView]:
         """See `Keeper`: those with agents of this type."""
@@ -82,7 +82,7 @@ def _view(record: SessionRecord) -> SessionView:
         record.session_id,
         record.agent_type,
         record.agent_id,
-        str(record.metadata.get("cwd", "/")),
+        cwd_of(record.metadata),
         record.name,
         record.updated_at,
     )

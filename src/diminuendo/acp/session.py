@@ -140,8 +140,7 @@ class OpenSession:
             RpcError: the turn failed, or the prompt is not for this agent.
             PodiumConnectionError: it could not be handed over.
         """
-        said = prompts.said(blocks, self.settings, images=self.offers.images)
-        said.metadata["acp"]["cwd"] = self.view.cwd
+        said = prompts.said(blocks, self.view.cwd, self.settings, images=self.offers.images)
         if self._spoken is not None:
             return await self._reply(self._spoken, said.text)
         async with self._sending:

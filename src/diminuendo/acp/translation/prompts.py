@@ -31,7 +31,7 @@ class Said(NamedTuple):
         return line if len(line) <= TITLE_MAX_CHARS else f"{line[: TITLE_MAX_CHARS - 1]}…"
 
 
-def said(blocks: Sequence[Block], settings: Mapping[str, str | bool], *, images: bool) -> Said:
+def said(blocks: Sequence[Block], cwd: str, settings: Mapping[str, str | bool], *, images: bool) -> Said:
     """The message of a prompt, with the options the person chose as `settings`.
 
     Raises:
@@ -45,7 +45,7 @@ def said(blocks: Sequence[Block], settings: Mapping[str, str | bool], *, images:
     shown = "".join(_inline(block) for block in blocks)
     contexts = [_context(block) for block in blocks if isinstance(block, Resource) and block.resource.text is not None]
     attachments = [_as_sent(block) for block in blocks if not isinstance(block, Text)]
-    metadata: dict[str, Any] = {"acp": {"shown": len(shown)}}
+    metadata: dict[str, Any] = {"acp": {"cwd": cwd, "shown": len(shown)}}
     if attachments:
         metadata["attachments"] = attachments
     if settings:
