@@ -80,7 +80,7 @@ class _Reader(asyncio.Protocol):
                 future.set_exception(ConnectionError("the connection ended"))
 
 
-async def _one_round(server: Server, instance: str, port: int, path: str, pid: int, events: int, burst: int) -> float:
+async def one_round(server: Server, instance: str, port: int, path: str, pid: int, events: int, burst: int) -> float:
     """Events passed on per CPU-second of the process `pid`."""
     key = base64.b64encode(os.urandom(16)).decode()
     head = (
@@ -148,10 +148,10 @@ async def measure(seconds: float, rounds: int) -> list[Row]:
                 async with _nginx(upstream, credential) as (port, worker):
                     for _ in range(rounds):
                         ours.append(
-                            await _one_round(server, instance, gateway_port, through_gateway, gateway, events, burst)
+                            await one_round(server, instance, gateway_port, through_gateway, gateway, events, burst)
                         )
                         theirs.append(
-                            await _one_round(server, instance, port, f"/agent/{instance}", worker, events, burst)
+                            await one_round(server, instance, port, f"/agent/{instance}", worker, events, burst)
                         )
             except PeerUnavailableError as reason:
                 note = f"nginx skipped: {reason}"
@@ -187,7 +187,7 @@ async def _whole_path(server: Server, instance: str, events: int) -> tuple[float
     before = {name: cpu_seconds(pid) for name, pid in pids.items()}
     started = time.perf_counter()
     port, path = int(server.url.rsplit(":", 1)[1]), f"/api/v1/instances/{instance}/connect"
-    await _one_round(server, instance, port, path, pids["gateway"], events, 50)
+    await one_round(server, instance, port, path, pids["gateway"], events, 50)
     took = time.perf_counter() - started
     used = ", ".join(f"{name} {(cpu_seconds(pid) - before[name]) / events * 1e6:.1f} µs" for name, pid in pids.items())
     return events / took, used

@@ -21,6 +21,7 @@ start tests $bin/python tools/check_tests.py
 start locks $bin/python tools/check_locks.py
 start places $bin/python tools/check_places.py
 start schemas $bin/python tools/generate_schemas.py --check
+start observability $bin/python tools/generate_observability.py --check
 start generated $bin/python tools/generate_typescript.py --check
 start typescript bash tools/check_typescript.sh
 start docs $bin/python tools/check_docs.py

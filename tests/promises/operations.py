@@ -27,6 +27,7 @@ PROMISES: dict[str, dict[str, str]] = {
         "TRACE-PASSED-ON": "Without a collector trace contexts are passed on, and nothing waits for one that is away.",
         "METRICS-NAMED": "Every metric is named in one file with kind, unit and meaning, and shown and sent as that says.",
         "METRICS-KEY": "A key for metrics reads a coordinator's metrics and nothing else.",
+        "METRICS-USED": "Dashboard and alerts use only metrics there are, and each alert has a page that tells what to do.",
         "LOGS-JOINED": "Log records name the trace, the request and the instance they are about.",
         "SIGUSR1-STACKS": "SIGUSR1 prints all stacks and task names, even while the loop hangs.",
     },
