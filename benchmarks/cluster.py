@@ -108,7 +108,7 @@ async def rest(agents: int, awake: int, seconds: float) -> list[Row]:
         await wait_until(lambda: _sleeping(caller, len(asleep)), 300, f"{len(asleep)} agents to sleep")
         pids = [host.pid("coordinator") for host in cluster.hosts]
         await wait_until(lambda: _served(pids) <= awake + 2, 120, "their workspaces to be unmounted")
-        await asyncio.sleep(10.0)  # last changes are brought outside
+        await asyncio.sleep(20.0)  # last changes are brought outside, and who is awake comes to rest
         before, began = _spent(cluster), time.perf_counter()
         await asyncio.sleep(seconds)
         after, took = _spent(cluster), time.perf_counter() - began

@@ -8,7 +8,7 @@ killed in between knows what it still has to bring outside.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ import msgspec
 from podium.coordinator.adapters.catalog import InstanceEntry
 from podium.coordinator.adapters.replication import Live, Replicas, ReplicaUnavailableError
 from podium.coordinator.adapters.store.database import KINDS
+from podium.coordinator.supervisor.stills import Stills
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.status import InstanceStatus
 
@@ -81,6 +82,7 @@ class Replication:
         self._probed = 0.0
         self._probe_failed_at: float | None = None
         self._following: dict[str, asyncio.Task[None]] = {}
+        self.stills = Stills(supervisor, self)
 
     @property
     def replicas(self) -> Replicas | None:
@@ -231,12 +233,23 @@ class Replication:
         if self._following:
             _log.error("not_replicated_at_the_end", extra={"agents": len(self._following)})
 
+    def attached(self) -> Set[str]:
+        """The agents that are being replicated, or rest with all of them in the replica."""
+        return self._attached
+
     # ── how far behind ──────────────────────────────────────────────────────────────────────────────────────
 
     def behind(self) -> int:
         """How many agents have changes that are not being replicated: awake and not attached yet, or at rest with last changes
         that are only here."""
         return len(self._behind_since)
+
+    def is_behind(self, agent_id: str, *, behind: bool = True) -> None:
+        """Whether the agent has changes that are not being replicated."""
+        if behind:
+            self._behind_since.setdefault(agent_id, self._supervisor.parts.clock.monotonic())
+        else:
+            self._behind_since.pop(agent_id, None)
 
     def lag_seconds(self) -> float:
         """How long a change needs until it is in the replica: what the last probe took. While something can't be replicated at all,
@@ -253,7 +266,7 @@ class Replication:
         last = ""
         while self.replicas is not None:
             await asyncio.sleep(PROBE_SECONDS)
-            awake = sorted(self._attached)
+            awake = sorted(agent_id for agent_id in self._attached if not self.replicas.rests(agent_id))
             if not awake:
                 self._probed, self._probe_failed_at = 0.0, None
                 continue

@@ -162,6 +162,7 @@ class Supervisor:
             self.tasks.start(self.rescues.run(), "rescue agents")
             self.tasks.start(self.rescues.listen(), "hear of agents to rescue")
             self.tasks.start(self.replication.probe(), "measure replication")
+            self.tasks.start(self.replication.stills.run(), "look for agents that are still")
             self.tasks.start(self.replication.catch_up(), "catch up with replication")
 
     async def put_down(self, seconds: float | None = None) -> None:
@@ -461,9 +462,16 @@ class Supervisor:
         if self._closed:
             store.close()
             return
-        task = self._closers.start(_close(store), f"close the databases of {store.agent_id}")
+        task = self._closers.start(self._close(store), f"close the databases of {store.agent_id}")
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
+
+    async def _close(self, store: AgentStore) -> None:
+        await self.replication.stills.before_close(store.agent_id)
+        try:
+            await asyncio.to_thread(store.close)
+        except StoreError as error:
+            _log.error("store_not_closed", extra={"agent_id": store.agent_id, "error": str(error)})
 
 
 def _stored(facts: Facts) -> InstanceStatus:
@@ -475,10 +483,3 @@ def _stored(facts: Facts) -> InstanceStatus:
 
 def _with_config(entry: InstanceEntry, facts: Facts) -> InstanceEntry:
     return msgspec.structs.replace(entry, config=facts.config, limits=facts.limits)
-
-
-async def _close(store: AgentStore) -> None:
-    try:
-        await asyncio.to_thread(store.close)
-    except StoreError as error:
-        _log.error("store_not_closed", extra={"agent_id": store.agent_id, "error": str(error)})

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -95,7 +96,7 @@ class _Attached(NamedTuple):
 class Replicas:
     """The replicas of this host's agents. `owner` is the coordinator's id; `objects` lies at the same place as `place`.
 
-    Calls about one agent come one at a time; those about different agents at once.
+    Calls about one agent wait for each other, except `drop`; those about different agents don't.
     """
 
     def __init__(
@@ -108,6 +109,8 @@ class Replicas:
         self._processes = processes
         self._attached: dict[str, _Attached] = {}
         self._last: dict[str, _Attached] = {}
+        self._resting: set[str] = set()  # attached, whole in the replica, and unknown to Litestream
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
         """Starts replicating.
@@ -156,6 +159,10 @@ class Replicas:
         Raises:
             ReplicaUnavailableError: the replica can't be written; nothing is replicated then.
         """
+        async with self._turn(agent_id):
+            return await self._attach(agent_id, epoch, databases, descriptor)
+
+    async def _attach(self, agent_id: str, epoch: int, databases: Sequence[Live], descriptor: bytes) -> Generation:
         wanted = _Attached(Generation(epoch, 0), tuple(databases), _identity(databases), descriptor)
         known = await self._going_on(agent_id, wanted)
         if known is not None:
@@ -185,10 +192,49 @@ class Replicas:
         Raises:
             ReplicaUnavailableError: not within `seconds`, or the agent is not attached.
         """
+        async with self._turn(agent_id):
+            attached = self._attached.get(agent_id)
+            if attached is None:
+                raise ReplicaUnavailableError("the agent is not replicated now")
+            await self._followed(attached, agent_id)
+            await self._sync(attached, agent_id, seconds)
+
+    def paths(self, agent_id: str) -> list[Path]:
+        """The databases of an agent that is attached; none when it is not."""
         attached = self._attached.get(agent_id)
-        if attached is None:
-            raise ReplicaUnavailableError("the agent is not replicated now")
-        await self._sync(attached, agent_id, seconds)
+        return [database.path for database in attached.databases] if attached is not None else []
+
+    async def rest(self, agent_id: str, seconds: float) -> None:
+        """Brings the last changes into the replica, then looks at the databases no more: the agent stays attached, and what is
+        committed from now on needs `follow`, or `sync`. An agent that is not attached, or rests, is fine.
+
+        Raises:
+            ReplicaUnavailableError: not within `seconds`; it is followed on.
+        """
+        async with self._turn(agent_id):
+            attached = self._attached.get(agent_id)
+            if attached is None or agent_id in self._resting:
+                return
+            await self._sync(attached, agent_id, seconds)
+            if self._attached.get(agent_id) is not attached:
+                return  # it was dropped meanwhile
+            self._resting.add(agent_id)
+            await self._unregister(attached, agent_id)
+
+    def rests(self, agent_id: str) -> bool:
+        """Whether an agent is attached and its databases are not looked at."""
+        return agent_id in self._resting
+
+    async def follow(self, agent_id: str) -> None:
+        """Replicates an agent that rests from now on, and all that was committed meanwhile. Others are fine.
+
+        Raises:
+            ReplicaUnavailableError: nobody answers; it rests still.
+        """
+        async with self._turn(agent_id):
+            attached = self._attached.get(agent_id)
+            if attached is not None:
+                await self._followed(attached, agent_id)
 
     async def detach(self, agent_id: str, seconds: float = SYNC_SECONDS) -> None:
         """Brings the last changes into the replica and ends replicating, in any case. What is not attached is fine.
@@ -196,20 +242,22 @@ class Replicas:
         Raises:
             ReplicaUnavailableError: the last changes are not in the replica.
         """
-        attached = self._attached.get(agent_id)
-        if attached is None:
-            return
-        try:
-            await self._sync(attached, agent_id, seconds)
-        finally:
-            await self.drop(agent_id)
+        async with self._turn(agent_id):
+            attached = self._attached.get(agent_id)
+            if attached is None:
+                return
+            try:
+                await self._followed(attached, agent_id)
+                await self._sync(attached, agent_id, seconds)
+            finally:
+                await self.drop(agent_id)
 
     async def drop(self, agent_id: str) -> None:
         """Ends replicating at once, as whoever lost the agent must. Never raises for a replica that is away."""
         attached = self._attached.pop(agent_id, None)
-        for database in attached.databases if attached is not None else ():
-            with contextlib.suppress(ReplicaUnavailableError):
-                await self._process(agent_id).unregister(database.path)
+        self._resting.discard(agent_id)
+        if attached is not None:
+            await self._unregister(attached, agent_id)
 
     async def newest(self, agent_id: str) -> Replica | None:
         """The newest whole replica; None when there is none.
@@ -262,11 +310,31 @@ class Replicas:
     def _process(self, agent_id: str) -> Litestream:
         return self._processes[zlib.crc32(agent_id.encode()) % len(self._processes)]
 
+    def _turn(self, agent_id: str) -> asyncio.Lock:
+        """Of what is done with an agent, one thing at a time. Only `drop` waits for nobody."""
+        turn = self._turns.get(agent_id)
+        if turn is None:
+            turn = self._turns[agent_id] = asyncio.Lock()
+        return turn
+
     async def _register(self, agent_id: str, attached: _Attached) -> None:
         self._attached[agent_id] = attached
         prefix = live_prefix(agent_id, attached.generation)
         for database in attached.databases:
             await self._process(agent_id).register(database.path, self._place.address(prefix + database.name))
+            if self._attached.get(agent_id) is not attached:  # it was dropped meanwhile: nothing more is written
+                await self._unregister(attached, agent_id)
+                raise ReplicaUnavailableError("the agent is not replicated any more")
+        self._resting.discard(agent_id)
+
+    async def _unregister(self, attached: _Attached, agent_id: str) -> None:
+        for database in attached.databases:
+            with contextlib.suppress(ReplicaUnavailableError):
+                await self._process(agent_id).unregister(database.path)
+
+    async def _followed(self, attached: _Attached, agent_id: str) -> None:
+        if agent_id in self._resting:
+            await self._register(agent_id, attached)
 
     async def _sync(self, attached: _Attached, agent_id: str, seconds: float) -> None:
         process = self._process(agent_id)
