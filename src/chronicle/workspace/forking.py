@@ -11,7 +11,8 @@ import msgspec
 from chronicle.layout import Layout, Settings
 from chronicle.model.errors import InvalidInputError, StorageError
 from chronicle.removing import remove_tree
-from chronicle.store.history import History
+from chronicle.store.history import History, begin
+from chronicle.store.pool import Users
 from chronicle.workspace.marks import mark_clean
 from chronicle.workspace.tiers import open_pool
 from chronicle.worktree import Worktree
@@ -27,7 +28,7 @@ def make(root: Path, settings: Settings) -> Path:
     layout = _claimed(root)
     try:
         _directories(layout)
-        History.create(layout.history).close()
+        begin(layout.history)
         _register(layout, settings)
         mark_clean(layout)
         layout.make(settings)
@@ -96,22 +97,16 @@ def _directories(layout: Layout) -> None:
 
 
 def _register(layout: Layout, settings: Settings) -> None:
-    pool = open_pool(layout, settings)
-    try:
-        if settings.workspace_id in pool.users():
-            raise InvalidInputError(f"the pool has a workspace {settings.workspace_id!r} already; choose another id")
-        pool.register(settings.workspace_id, layout.root)
-    finally:
-        pool.close()
+    users = Users(layout.pool(settings))
+    if users.find(settings.workspace_id) is not None:
+        raise InvalidInputError(f"the pool has a workspace {settings.workspace_id!r} already; choose another id")
+    users.register(settings.workspace_id, layout.root)
 
 
 def _unregister(layout: Layout, settings: Settings) -> None:
-    pool = open_pool(layout, settings)
-    try:
-        if pool.users().get(settings.workspace_id) == layout.root:
-            pool.unregister(settings.workspace_id)
-    finally:
-        pool.close()
+    users = Users(layout.pool(settings))
+    if users.find(settings.workspace_id) == layout.root:
+        users.unregister(settings.workspace_id)
 
 
 def _hollow(source: Layout, layout: Layout, settings: Settings, owner: tuple[int, int] | None) -> None:

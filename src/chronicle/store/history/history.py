@@ -99,7 +99,7 @@ class History:
             InvalidInputError: there is one already.
             StorageError: the disk refuses.
         """
-        begin(directory, base="", base_at=0, checkpoints=())
+        begin(directory)
         return cls.open(directory, writable=True)
 
     @classmethod
@@ -465,12 +465,17 @@ class History:
 def begin(
     directory: Path,
     *,
-    base: str,
-    base_at: int,
-    checkpoints: Iterable[tuple[int, int, str | None, str | None]],
+    base: str = "",
+    base_at: int = 0,
+    checkpoints: Iterable[tuple[int, int, str | None, str | None]] = (),
     linked: Iterable[Path] = (),
 ) -> None:
-    """Makes a history in a directory that goes on from linked segments; it is there whole or not at all."""
+    """Makes a history in a directory, empty or one that goes on from linked segments; it is there whole or not at all.
+
+    Raises:
+        InvalidInputError: there is one already.
+        StorageError: the disk refuses.
+    """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.path.lexists(directory / files.HEAD):
         raise InvalidInputError(f"{directory} has a history already")

@@ -40,6 +40,10 @@ KINDS: Final[tuple[Kind, ...]] = (
 CODES: Final[dict[Kind, int]] = {kind: code for code, kind in enumerate(KINDS)}
 """The code of each kind in `iteration.kind`."""
 
+_MODE_AT: Final = 18
+_WAL: Final = b"\2\2"
+"""Bytes 18 and 19 of a database say who may write and who may read it: 2, whoever knows write-ahead logs (SQLite, file format 1.3.3)."""
+
 BUSY_MS: Final = 5000
 """How long a statement waits for another process's lock (milliseconds); the specification's `busy_timeout`."""
 
@@ -129,23 +133,29 @@ def make(
     Raises:
         StorageError: the disk refuses.
     """
-    with storage_errors(file), closing(_connect(f"file:{_quoted(file)}?mode=rwc")) as connection:
-        # Nobody knows the file yet: it is brought to disk once, when it is whole.
-        connection.execute("PRAGMA synchronous=OFF")
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={FORMAT}")
-        connection.execute("PRAGMA journal_mode=WAL")
+    with storage_errors(file), closing(_connect("file::memory:")) as connection:
         connection.executescript(
-            f"BEGIN;{SCHEMA}INSERT INTO meta VALUES ('base_at', {base_at}), ('position', {position});COMMIT"
+            f"PRAGMA application_id={APPLICATION_ID};PRAGMA user_version={FORMAT};BEGIN;{SCHEMA}"
+            f"INSERT INTO meta VALUES ('base_at', {base_at}), ('position', {position});"
         )
         connection.execute("INSERT INTO meta VALUES ('base', ?)", (base,))
         connection.executemany("INSERT INTO checkpoint (n, at_ms, label, turn_id) VALUES (?,?,?,?)", checkpoints)
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    descriptor = os.open(file, os.O_RDONLY)
+        connection.execute("COMMIT")
+        image = bytearray(connection.serialize())
+    image[_MODE_AT : _MODE_AT + 2] = _WAL
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        _write(file, image)
+    except OSError as error:
+        raise StorageError(f"{file}: {error}") from error
+
+
+def _write(file: Path, image: bytes | bytearray) -> None:
+    """Writes a new file; it is on disk then."""
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "wb", 0) as writing:
+        rest = memoryview(image)
+        while rest:
+            rest = rest[writing.write(rest) :]
+        os.fsync(writing)
 
 
 def open_writer(file: Path) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ from chronicle.store.pool.pool import TOUCH_AFTER_S, Pool
 from chronicle.store.pool.remote import Remote
 from chronicle.store.pool.s3 import S3Remote, S3Settings
 from chronicle.store.pool.uploading import Lag, Uploader
+from chronicle.store.pool.users import Users
 
 __all__ = [
     "Pool",
@@ -25,4 +26,5 @@ __all__ = [
     "S3Remote",
     "S3Settings",
     "Uploader",
+    "Users",
 ]

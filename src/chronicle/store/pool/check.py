@@ -14,7 +14,8 @@ from chronicle.store.pool.catalogue import FILE, translated
 from chronicle.store.pool.collect import is_loose
 from chronicle.store.pool.loose import ARRIVING
 from chronicle.store.pool.manifests import Manifest
-from chronicle.store.pool.pool import USERS, Pool
+from chronicle.store.pool.pool import Pool
+from chronicle.store.pool.users import USERS
 
 _AT_ONCE: Final = 500
 _OWN: Final = {FILE, f"{FILE}-wal", f"{FILE}-shm", ARRIVING, USERS, uploading.LOCK, presence.LOCK}

@@ -3,7 +3,6 @@
 import errno
 import logging
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from chronicle.model.errors import DamagedError, InvalidInputError, NotFoundError, StorageError
+from chronicle.model.errors import DamagedError, NotFoundError, StorageError
 from chronicle.store.pool.batch import PACKED_LIMIT, ZEROS, Arriving, PoolBatch, Writing, replace
 from chronicle.store.pool.bodies import Opened, open_body
 from chronicle.store.pool.catalogue import LOOSE, UPLOADED, Catalogue, translated
@@ -20,13 +19,11 @@ from chronicle.store.pool.loose import LooseFiles
 from chronicle.store.pool.manifests import Extent, Manifest
 from chronicle.store.pool.presence import Presence
 from chronicle.store.pool.remote import Remote
+from chronicle.store.pool.users import Users
 
 TOUCH_AFTER_S: Final = 600.0
 """An object that is found again is marked as used when the last mark is older than this, in seconds. A sweep whose grace
 period is at least twice as long can't take what a running writer counts on."""
-
-USERS: Final = "workspaces"
-"""Directory with one file for each workspace that uses the pool: named by its id, with the path of its directory."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,9 +40,8 @@ class Pool:
         self.directory = directory
         self.remote = remote
         self.clock = clock
+        self._users = Users(directory)
         with translated(f"opening the pool {directory}"):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (directory / USERS).mkdir(mode=0o700, exist_ok=True)
             self.loose = LooseFiles(directory)
         self.catalogue = Catalogue(directory)
         self.presence = Presence(directory)
@@ -159,29 +155,16 @@ class Pool:
         return self.remote is not None and self.remote.exists(digest)
 
     def register(self, workspace_id: str, root: Path) -> None:
-        """Notes that the workspace at `root` uses this pool: collection marks what it needs."""
-        path = self._user(workspace_id)
-        beside = path.with_name(f".{workspace_id}-{secrets.token_hex(4)}")
-        with translated(f"registering {workspace_id}"):
-            beside.write_bytes(os.fsencode(root))
-            os.replace(beside, path)
+        """As `Users.register`."""
+        self._users.register(workspace_id, root)
 
     def unregister(self, workspace_id: str) -> None:
-        """Forgets the workspace; its contents stay until a sweep finds that nobody else needs them."""
-        with translated(f"unregistering {workspace_id}"):
-            self._user(workspace_id).unlink(missing_ok=True)
+        """As `Users.unregister`."""
+        self._users.unregister(workspace_id)
 
     def users(self) -> dict[str, Path]:
         """The workspaces that use this pool, with their directories."""
-        found = {}
-        with translated("reading the users of the pool"):
-            for path in (self.directory / USERS).iterdir():
-                if not path.name.startswith("."):
-                    try:
-                        found[path.name] = Path(os.fsdecode(path.read_bytes()))
-                    except FileNotFoundError:  # unregistered meanwhile
-                        continue
-        return found
+        return self._users.all()
 
     def object(self, digest: bytes) -> Opened:
         """One object, verified; mended from the remote tier when it is damaged or missing here. Raises as `read`."""
@@ -271,11 +254,6 @@ class Pool:
         if opened.manifest is not None or len(opened.content) != extent.size:
             raise DamagedError(f"chunk {extent.digest.hex()} isn't of the size its manifest says")
         return opened.content
-
-    def _user(self, workspace_id: str) -> Path:
-        if not workspace_id or workspace_id.startswith(".") or "/" in workspace_id or "\0" in workspace_id:
-            raise InvalidInputError(f"{workspace_id!r} can't be the id of a workspace")
-        return self.directory / USERS / workspace_id
 
 
 def _write(fd: int, data: bytes, offset: int) -> None:

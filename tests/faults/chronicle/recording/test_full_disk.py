@@ -73,7 +73,7 @@ def test_a_workspace_that_found_no_room_is_made_when_there_is_some(small_disk: P
     with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
         while file.write(bytes(4096)):
             pass
-    for room in (40_000, 120_000):  # for directories; for some of the history
+    for room in (8_000, 40_000):  # for directories; for some of the history
         os.truncate(ballast, ballast.stat().st_size - room)
         with pytest.raises(StorageError):
             make(small_disk / "w", Settings(workspace_id="w"))
