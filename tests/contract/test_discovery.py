@@ -37,7 +37,7 @@ from podium.base.discovery.port import (
     PROPAGATION_SECONDS,
 )
 from podium.base.discovery.valkey import ValkeyDiscovery
-from podium.wire.rest import Load
+from podium.wire.rest import Load, TenantLimits
 from podium.wire.status import InstanceStatus
 from tests.contract.servers import Server, redis_server
 
@@ -356,7 +356,17 @@ async def test_of_many_who_want_a_lease_exactly_one_gets_it(pair: Pair) -> None:
 
 async def test_keys_are_found_listed_and_revoked_with_a_notice(pair: Pair) -> None:
     keys = [
-        KeyRecord(f"k{n}", "hash", "acme", ["a", "b"], 1, 2 if n else None, "name" if n else None) for n in range(3)
+        KeyRecord(
+            f"k{n}",
+            "hash",
+            "acme",
+            ["a", "b"],
+            1,
+            2 if n else None,
+            "name" if n else None,
+            TenantLimits(instances=n) if n else TenantLimits(),
+        )
+        for n in range(3)
     ]
     for key in keys:
         await pair.one.put_key(key)

@@ -12,6 +12,7 @@ PROMISES: dict[str, dict[str, str]] = {
     },
     "limits": {
         "LIMIT-DISK-RESERVE": "A disk down to its reserve takes nothing on, loses nothing, and goes on when there is room.",
+        "LIMIT-TENANT": "What a tenant may have and do is limited, by configuration or by its key; beyond, the answer says which limit.",
         "LIMIT-BUDGET": "An agent that has spent its budget is paused, loses nothing, and goes on when there is more.",
     },
     "audit": {

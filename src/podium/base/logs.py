@@ -77,7 +77,10 @@ def _facts(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
     def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON: time, level, event, its facts, the ids of what is being done."""
         said = {
             "ts": round(record.created * 1000),
             "level": record.levelname.lower(),

@@ -122,6 +122,15 @@ class GatewaySettings(_Shared):
     instances_per_tenant: int = setting(
         "QUOTA_INSTANCES", positive, "10000", "instances a tenant may have alive; beyond: 429 `quota_exceeded`"
     )
+    deployments_per_tenant: int = setting(
+        "QUOTA_DEPLOYMENTS", positive, "1000", "deployments a tenant may have; beyond: 429 `quota_exceeded`"
+    )
+    connections_per_tenant: int = setting(
+        "QUOTA_CONNECTIONS",
+        positive,
+        "10000",
+        "WebSockets a tenant may have open on one gateway; beyond: close code 4429 `quota_exceeded`",
+    )
     connections_max: int = setting(
         "GATEWAY_CONNECTIONS", positive, "20000", "WebSockets open at once; beyond: close code 1013"
     )

@@ -28,7 +28,7 @@ from podium.gateway.adapters.registry import Registry
 from podium.gateway.adapters.resolver import Resolver
 from podium.gateway.adapters.vault import SecretVault
 from podium.gateway.api.routes import make_app
-from podium.gateway.options import GatewayOptions
+from podium.gateway.options import DefaultLimits, GatewayOptions
 from podium.gateway.parts import Parts
 from podium.gateway.stream.door import Door
 
@@ -53,7 +53,7 @@ class Gateway:
             resolver=Resolver(discovery, registry),
             callers=Callers(discovery, clock, options.admin_key),
             vault=SecretVault(sealer),
-            quotas=Quotas(discovery, clock, options.instances_per_tenant),
+            quotas=Quotas(discovery, registry, clock, options.tenant_limits),
             metrics=Metrics(),
             clock=clock,
             new_id=random_id,
@@ -103,9 +103,12 @@ def options_of(settings: GatewaySettings) -> GatewayOptions:
         upload_directory=settings.data / "uploads",
         admin_key=settings.admin_api_key.reveal() if settings.admin_api_key else None,
         ensemble_url=settings.ensemble_url,
-        messages_per_second=settings.messages_per_minute / 60,
-        messages_burst=max(1, settings.messages_per_minute // 10),
-        instances_per_tenant=settings.instances_per_tenant,
+        tenant_limits=DefaultLimits(
+            settings.instances_per_tenant,
+            settings.deployments_per_tenant,
+            settings.messages_per_minute,
+            settings.connections_per_tenant,
+        ),
         connections_max=settings.connections_max,
         reattach_seconds=settings.reattach_seconds,
     )

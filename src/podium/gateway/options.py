@@ -7,6 +7,19 @@ from podium.wire.rest import Model
 
 
 @dataclass(frozen=True)
+class DefaultLimits:
+    """What a tenant may, unless its key says otherwise."""
+
+    instances: int = 10_000
+    """Alive at once."""
+    deployments: int = 1_000
+    messages_per_minute: int = 6_000
+    """By REST; a tenth of it at once."""
+    connections: int = 10_000
+    """WebSockets on one gateway."""
+
+
+@dataclass(frozen=True)
 class GatewayOptions:
     """Frozen configuration of one gateway.
 
@@ -18,9 +31,7 @@ class GatewayOptions:
         agent_environment: variables every instance sees; everything else wins over them.
         ensemble_url: service that lists models; None: `models` are listed.
         models: models as configured.
-        messages_per_second: how fast a tenant may send messages over REST, on average.
-        messages_burst: how many at once.
-        instances_per_tenant: how many instances a tenant may have alive.
+        tenant_limits: what a tenant may, unless its key says otherwise.
         connections_max: how many WebSockets may be open at once.
         reattach_seconds: how long a stream waits for its coordinator before the client is told to reconnect.
     """
@@ -32,8 +43,6 @@ class GatewayOptions:
     agent_environment: dict[str, str] = field(default_factory=dict)
     ensemble_url: str | None = None
     models: tuple[Model, ...] = ()
-    messages_per_second: float = 100.0
-    messages_burst: int = 200
-    instances_per_tenant: int = 10_000
+    tenant_limits: DefaultLimits = DefaultLimits()
     connections_max: int = 20_000
     reattach_seconds: float = 60.0

@@ -48,6 +48,19 @@ TENANT_DEFAULT = [p for p in Permission if p not in (Permission.CONFIG_WRITE, Pe
 # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+Positive = Annotated[int, Meta(ge=1, le=2**31)]
+
+
+class TenantLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Limits of a tenant as one of its keys has them; what is absent is as the gateway is configured. `messages_per_minute` counts those
+    sent by REST; `connections` WebSockets on one gateway."""
+
+    instances: Positive | None = None
+    deployments: Positive | None = None
+    messages_per_minute: Positive | None = None
+    connections: Positive | None = None
+
+
 class KeyCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`POST /api/v1/keys`. A key with the permission `admin` sees all tenants."""
 
@@ -55,6 +68,7 @@ class KeyCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(max_length=200)] | None = None
     permissions: list[Permission] | None = None
     expires_at: Millis | None = None
+    limits: TenantLimits = TenantLimits()
 
 
 class KeyInfo(msgspec.Struct, frozen=True):
@@ -66,6 +80,7 @@ class KeyInfo(msgspec.Struct, frozen=True):
     created_at: int
     expires_at: int | None = None
     name: str | None = None
+    limits: TenantLimits = TenantLimits()
 
 
 class KeyCreated(KeyInfo, frozen=True, kw_only=True):

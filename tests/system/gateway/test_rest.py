@@ -330,16 +330,6 @@ async def test_a_coordinator_that_is_away_is_503_with_retry_after(house: House, 
     await house.stub.start()
 
 
-async def test_messages_are_limited_per_tenant(house: House) -> None:
-    await house.instance()
-    object.__setattr__(house.gateway.parts.options, "messages_burst", 3)
-    object.__setattr__(house.gateway.parts.options, "messages_per_second", 0.5)
-    path = "/api/v1/instances/inst-aaaaaaaaaaaaaaaa/messages"
-    answers = [await house.call("POST", path, json={"text": "x"}) for _ in range(5)]
-    assert [status for status, _ in answers] == [200, 200, 200, 429, 429]
-    assert answers[-1][1]["code"] == "rate_limited"
-
-
 @pytest.mark.proves("INSTANCE-STOPPED-404")
 async def test_a_stopped_instance_is_not_there(house: House) -> None:
     await house.instance(status=InstanceStatus.TERMINATED)

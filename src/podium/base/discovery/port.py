@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from podium.wire.rest import Load
+from podium.wire.rest import Load, TenantLimits
 from podium.wire.status import InstanceStatus
 
 PROPAGATION_SECONDS: Final = 1.0
@@ -115,6 +115,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     created_at: int
     expires_at: int | None = None
     name: str | None = None
+    limits: TenantLimits = TenantLimits()
 
 
 class SecretsRecord(msgspec.Struct, frozen=True):

@@ -34,6 +34,7 @@ from podium.base.discovery.rules import (
     renewed_lease,
     token_taken,
 )
+from podium.wire.rest import TenantLimits
 from podium.wire.status import InstanceStatus
 
 NOTICE_LIFE_SECONDS: Final = 60.0
@@ -254,7 +255,10 @@ def release_lease(connection: sqlite3.Connection, agent_id: str, coordinator_id:
 
 def put_key(connection: sqlite3.Connection, record: KeyRecord) -> None:
     """See `Discovery.put_key`."""
-    row = msgspec.structs.asdict(record) | {"permissions": json.dumps(record.permissions)}
+    row = msgspec.structs.asdict(record) | {
+        "permissions": json.dumps(record.permissions),
+        "limits": msgspec.json.encode(record.limits).decode(),
+    }
     connection.execute(_PUT_KEY, tuple(row.values()))
 
 
@@ -282,7 +286,8 @@ def remove_key(connection: sqlite3.Connection, key_id: str, monotonic: float) ->
 
 def _key(row: tuple[Any, ...]) -> KeyRecord:
     fields = dict(zip(_KEY, row, strict=True))
-    return KeyRecord(**fields | {"permissions": json.loads(fields["permissions"])})
+    limits = msgspec.json.decode(fields["limits"], type=TenantLimits)
+    return KeyRecord(**fields | {"permissions": json.loads(fields["permissions"]), "limits": limits})
 
 
 # ── secrets and configuration ────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ import msgspec
 from podium.base.http.endpoint import METRICS, PUBLIC, Access
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.ids import is_tenant_id
-from podium.wire.rest import Permission
+from podium.wire.rest import Permission, TenantLimits
 
 TENANT_HEADER: Final = "podium-tenant"
 """Gateway → coordinator: the tenant acted for (absent: an admin who acts for none). Client → gateway: an admin's choice."""
@@ -24,7 +24,7 @@ PERMISSIONS_HEADER: Final = "podium-permissions"
 class Identity(msgspec.Struct, frozen=True):
     """A caller. `tenant_id` None: an admin who acts for no tenant and sees all. `key_id` empty: no stored key.
 
-    `owner` is the tenant that what the caller makes belongs to; with a `tenant_id`, the same.
+    `owner` is the tenant that what the caller makes belongs to; with a `tenant_id`, the same. `limits` go before those configured.
     """
 
     tenant_id: str | None = None
@@ -32,6 +32,7 @@ class Identity(msgspec.Struct, frozen=True):
     permissions: frozenset[str] = frozenset()
     key_id: str = ""
     owner: str = ""
+    limits: TenantLimits = TenantLimits()
 
     def may(self, permission: Permission) -> bool:
         """Whether the caller has the permission; admins have all."""

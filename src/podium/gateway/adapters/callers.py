@@ -89,7 +89,7 @@ class Callers:
 def _identity(record: KeyRecord, acts_for: str | None) -> Identity:
     permissions = frozenset(record.permissions)
     if Permission.ADMIN.value in permissions:
-        return Identity(acts_for, True, permissions, record.key_id, acts_for or record.tenant_id)
+        return Identity(acts_for, True, permissions, record.key_id, acts_for or record.tenant_id, record.limits)
     if acts_for not in (None, record.tenant_id):
         raise PodiumError(ErrorCode.PERMISSION_DENIED, "only an admin key acts for another tenant")
-    return Identity(record.tenant_id, False, permissions, record.key_id, record.tenant_id)
+    return Identity(record.tenant_id, False, permissions, record.key_id, record.tenant_id, record.limits)

@@ -103,7 +103,7 @@ class Creator:
                 found = existing(newest, deployment.deployment_id)
                 if found is not None:
                     return found, False
-        await self._parts.quotas.take_instance(plan.tenant_id)
+        await self._parts.quotas.take_instance(plan.tenant_id, call.identity.limits)
         body = as_json(coordinator_request(plan, call.body, await self._layers(plan)))
         return await self._place(call, body, home), True
 

@@ -90,7 +90,7 @@ class Conversation:
         key = call.headers.get("idempotency-key")
         if key is not None:
             check_idempotency_key(key)
-        await self._take_token(call.identity.owner)
+        await self._parts.quotas.take_message(call.identity)
         query: SendQuery = call.query
         waits = query.wait or call.headers.accepts(EVENT_STREAM.content_type)
         if not waits:
@@ -129,14 +129,6 @@ class Conversation:
         """What a request gets here that is no WebSocket."""
         await self._parts.resolver.present_instance(call.identity, call.path["instance_id"])
         raise PodiumError(ErrorCode.INVALID_REQUEST, "open a WebSocket here (Upgrade: websocket)")
-
-    async def _take_token(self, tenant_id: str) -> None:
-        options = self._parts.options
-        wait = await self._parts.discovery.take_token(
-            f"messages:{tenant_id}", options.messages_per_second, options.messages_burst
-        )
-        if wait > 0:
-            raise PodiumError(ErrorCode.RATE_LIMITED, "this tenant sends messages too fast", retry_after=wait)
 
     def endpoints(self) -> list[Endpoint]:
         """The routes."""

@@ -63,6 +63,7 @@ class Deployments:
         upload = await receive_upload(call.headers.get("content-type", ""), call.stream(), directory)
         try:
             wanted = await self._checked(upload, call.identity.owner)
+            await self._parts.quotas.check_deployment(call.identity, wanted.deployment_id)
             stored, is_new = await self._parts.registry.add(wanted, upload.chunks())
         finally:
             upload.close()

@@ -29,7 +29,14 @@ class Keys:
         permissions: list[Permission] = list(TENANT_DEFAULT if wanted.permissions is None else wanted.permissions)
         made = make_key(admin=Permission.ADMIN in permissions)
         record = KeyRecord(
-            made.key_id, made.key_hash, wanted.tenant_id, _values(permissions), now, wanted.expires_at, wanted.name
+            made.key_id,
+            made.key_hash,
+            wanted.tenant_id,
+            _values(permissions),
+            now,
+            wanted.expires_at,
+            wanted.name,
+            wanted.limits,
         )
         await self._parts.discovery.put_key(record)
         info = _info(record)
@@ -96,7 +103,9 @@ _KNOWN = frozenset(permission.value for permission in Permission)
 
 def _info(record: KeyRecord) -> KeyInfo:
     known = [Permission(name) for name in record.permissions if name in _KNOWN]
-    return KeyInfo(record.key_id, record.tenant_id, known, record.created_at, record.expires_at, record.name)
+    return KeyInfo(
+        record.key_id, record.tenant_id, known, record.created_at, record.expires_at, record.name, record.limits
+    )
 
 
 def _values(permissions: list[Permission]) -> list[str]:

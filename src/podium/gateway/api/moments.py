@@ -98,7 +98,7 @@ class Moments:
             taken = await self._parts.discovery.agent(wanted.agent_id)
             if taken is not None and taken.instance_id != plan.instance_id:  # else it is what this plan made
                 raise PodiumError(ErrorCode.AGENT_IN_USE, "this agent_id is taken")
-        await self._parts.quotas.take_instance(source.tenant_id)
+        await self._parts.quotas.take_instance(source.tenant_id, call.identity.limits)
         request = Request(
             "POST",
             f"/agents/{source_id}/fork",

@@ -97,6 +97,10 @@ class Door:
         """Whether no more streams are taken."""
         return self._closing or len(self._connections) > self._parts.options.connections_max
 
+    def of_tenant(self, tenant_id: str) -> int:
+        """How many streams a tenant has here, those being opened too."""
+        return sum(visit.identity.owner == tenant_id for visit in self._connections.values())
+
     def left(self, connection: Connection) -> None:
         """A connection is over."""
         self._connections.pop(connection, None)
@@ -173,6 +177,7 @@ class _Visit:
         try:
             self.identity = await self._parts.callers.identify(key, self._headers.get(TENANT_HEADER))
             require(self.identity, Permission.INSTANCES_READ)
+            self._parts.quotas.check_connections(self.identity, self._door.of_tenant(self.identity.owner))
             record = await self._parts.resolver.instance(self.identity, opening.instance_id)
         except DiscoveryUnavailableError as error:
             raise PodiumError(ErrorCode.REGISTRY_UNAVAILABLE, "the registry does not answer now") from error

@@ -174,6 +174,7 @@ export interface KeyCreate {
   name?: string | null;
   permissions?: Permission[] | null;
   expires_at?: number | null;
+  limits?: TenantLimits;
 }
 
 /** A new key; `key` is shown this once. */
@@ -184,6 +185,7 @@ export interface KeyCreated {
   created_at: number;
   expires_at?: number | null;
   name?: string | null;
+  limits?: TenantLimits;
   key: string;
 }
 
@@ -195,6 +197,7 @@ export interface KeyInfo {
   created_at: number;
   expires_at?: number | null;
   name?: string | null;
+  limits?: TenantLimits;
 }
 
 /** `[limits]` as written, with units; also the `limits` of a create call. What is absent keeps its default. */
@@ -370,6 +373,17 @@ export interface StateView {
   version: number;
   state: Record<string, unknown>;
   state_schema?: number | null;
+}
+
+/**
+ * Limits of a tenant as one of its keys has them; what is absent is as the gateway is configured. `messages_per_minute`
+ * counts those sent by REST; `connections` WebSockets on one gateway.
+ */
+export interface TenantLimits {
+  instances?: number | null;
+  deployments?: number | null;
+  messages_per_minute?: number | null;
+  connections?: number | null;
 }
 
 /**
