@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,10 +19,12 @@ from diminuendo.protocol.limits import HEARTBEAT_MS, MESSAGE_MAX_BYTES, FailedTo
 from diminuendo.protocol.parsing import parse_message
 from diminuendo.serving.batch import Batch
 from diminuendo.serving.port import Seat, Sessions
+from podium.base import telemetry
 from podium.base.clock import Clock
 from podium.base.http.websocket import WebSocket
 from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
+from podium.base.telemetry import Span
 from podium.base.timers import Timers
 from podium.wire.close import CloseCode
 
@@ -49,15 +52,17 @@ class Parts(NamedTuple):
 
 
 class ClientConnection:
-    """The protocol over one WebSocket (its `Peer`). `address`: where the client is, for the limit of failed tokens."""
+    """The protocol over one WebSocket (its `Peer`). `address`: where the client is, for the limit of failed tokens. `trace`: the trace
+    context its messages belong to; empty: each to a trace of its own."""
 
-    def __init__(self, socket: WebSocket, parts: Parts, client_id: str, address: str) -> None:
+    def __init__(self, socket: WebSocket, parts: Parts, client_id: str, address: str, trace: str = "") -> None:
         self.key: str | None = None
         """The API key that let the client in, if it was one."""
         self._socket = socket
         self._parts = parts
         self._client_id = client_id
         self._address = address
+        self._trace = trace
         self._handshake = Handshake(parts.local)
         self._window = message_window()
         self._over_limit = 0
@@ -166,12 +171,20 @@ class ClientConnection:
 
     async def _answer(self, message: messages.ClientMessage) -> None:
         assert self._identity is not None
-        try:
-            answer = await self._parts.sessions.handle(self._identity, message)
-        except ProtocolError as error:
-            self._send_error(error)
-        else:
-            self._send(answer)
+        with self._traced(message) as span:
+            try:
+                answer = await self._parts.sessions.handle(self._identity, message)
+            except ProtocolError as error:
+                span.fail(error.code.value)
+                self._send_error(error)
+            else:
+                self._send(answer)
+
+    def _traced(self, message: messages.ClientMessage) -> AbstractContextManager[Span]:
+        """A span around a message: what is asked of Podium for it is below."""
+        session_id = getattr(message, "session_id", None)
+        facts = {"podium.client_id": self._client_id, **({"podium.session_id": session_id} if session_id else {})}
+        return telemetry.span(messages.type_of(message), parent=self._trace, kind="server", attributes=facts)
 
     async def _join(self, message: messages.JoinSession) -> None:
         assert self._identity is not None
@@ -181,7 +194,8 @@ class ClientConnection:
                 text = f"a connection follows at most {SEATS_MAX} sessions"
                 raise ProtocolError(Code.RATE_LIMITED, text, _request_id(message))
             follower = _Follower(self, self._socket, session_id)
-            seat = await self._parts.sessions.join(self._identity, message, follower)
+            with self._traced(message):
+                seat = await self._parts.sessions.join(self._identity, message, follower)
         except ProtocolError as error:
             self._send_error(error)
             return

@@ -12,6 +12,7 @@ from diminuendo.server.connection import ClientConnection, Parts
 from podium.base.http import Headers, Upgrade, request_id_of
 from podium.base.http.refusing import Refusal
 from podium.base.http.websocket import Peer, WebSocket
+from podium.base.telemetry import accepted
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 
@@ -135,7 +136,8 @@ class Door:
         self._connections.pop(socket, None)
 
     def _client(self, arrival: Arrival) -> Guest:
-        return ClientConnection(arrival.socket, self._parts, arrival.client_id, arrival.address)
+        trace = accepted(arrival.headers)
+        return ClientConnection(arrival.socket, self._parts, arrival.client_id, arrival.address, trace)
 
     async def _look_at_keys(self) -> None:
         """Tokens of an identity provider end by themselves; keys may be taken back at any time."""

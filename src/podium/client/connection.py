@@ -19,7 +19,8 @@ from podium.client.resilience import with_retry
 from podium.client.retry import CALLS
 from podium.client.socket import Closed, Dial, StreamSocket
 from podium.client.timing import Timing
-from podium.wire.commands import PROTOCOL, Ack, Command, Connected, ProcessMessage
+from podium.client.tracing import traceparent
+from podium.wire.commands import PROTOCOL, Ack, Command, Connected, Ping, ProcessMessage
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.limits import FRAME_MAX_BYTES
 
@@ -77,13 +78,16 @@ class PodiumConnection:
         return await self.send(ProcessMessage(content={**(metadata or {}), "text": content}))
 
     async def send(self, command: Command, seconds: float = ACK_SECONDS) -> Ack:
-        """Sends a command and waits for its acknowledgement. A command without an id gets a unique one.
+        """Sends a command and waits for its acknowledgement. A command without an id gets a unique one, and
+        one without a trace the current one.
 
         Raises:
             PodiumConnectionError: it was refused (`nack`), is too large, the stream ended, or no answer came in time;
                 in the last case it may have been done.
         """
         named = command if command.id else msgspec.structs.replace(command, id=f"cmd-{uuid4().hex}")
+        if not isinstance(named, Ping) and named.traceparent is None and (current := traceparent()):
+            named = msgspec.structs.replace(named, traceparent=current)
         frame = msgspec.json.encode(named).decode()
         self._check_frame(frame)
         future = self._outbox.add(named.id or "", frame)

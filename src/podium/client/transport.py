@@ -10,6 +10,7 @@ from podium.client.resilience import with_retry
 from podium.client.retry import CALLS, NEVER, RetryPolicy
 from podium.client.settings import ClientSettings
 from podium.client.timing import Timing
+from podium.client.tracing import carried
 from podium.wire.errors import PodiumError
 from podium.wire.limits import LINK_FRAME_MAX_BYTES
 
@@ -103,7 +104,7 @@ class Transport:
                 call.method,
                 self.settings.url + call.path,
                 data=call.body if data is None else data,
-                headers=self._headers(call.headers, with_json=call.body is not None),
+                headers=self._headers({**carried(), **call.headers}, with_json=call.body is not None),
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:

@@ -16,6 +16,7 @@ from podium.base.metric_names import METRICS
 from tests.agents import Runtime, in_every_language, source
 from tests.system.api import Caller, Stream
 from tests.system.daemons import Daemons
+from tests.system.diminuendo.people import Process, Tenant
 from tests.system.telemetry.collector import Collector, Seen, collecting
 from tests.waiting import wait_until
 
@@ -163,6 +164,39 @@ async def test_a_stream_continues_the_trace_of_its_request_or_of_each_command_or
 
     await wait_until(lambda: len(own()) == 2, 20, "two turns with traces of their own")
     assert len({span.trace for span in own()}) == 2
+
+
+@pytest.mark.proves("TRACE-ONE")
+async def test_a_trace_leads_through_diminuendo_as_well(
+    caller: Caller, collector: Collector, echo: str, agent_type: str, tmp_path: Path
+) -> None:
+    assert echo.startswith(agent_type)
+    trace, client, traceparent = client_context()
+    process = Process(
+        tmp_path / "diminuendo",
+        caller.daemons.url,
+        caller.key or "",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        OTEL_BSP_SCHEDULE_DELAY="50",
+    )
+    await process.start()
+    try:
+        tenant = Tenant(process, caller.session, "people")
+        async with tenant.stranger(headers={"traceparent": traceparent}) as ann:
+            await ann.ask("authenticate", token=process.key("ann", "people"))
+            made = await ann.ask("create_session", agentType=agent_type)
+            session = made["session"]["sessionId"]
+            await ann.ask("join_session", sessionId=session)
+            await ann.ask("run_turn", sessionId=session, text="hello")
+            await ann.until("turn_complete", sessionId=session)
+    finally:
+        process.close()
+    turn = f"invoke_agent {agent_type}"
+    await arrived(collector, trace, "create_session", "run_turn", turn)
+    (asked, command, done) = (collector.one(trace, name) for name in ("run_turn", "command process_message", turn))
+    assert (asked.service, asked.parent) == ("podium-diminuendo", client)
+    assert asked.attributes["podium.session_id"] == session
+    assert (command.parent, done.parent) == (asked.id, command.id)
 
 
 @pytest.mark.proves("LOGS-JOINED", "CONFIG-SECRETS-MASKED")
