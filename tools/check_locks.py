@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ALLOWED = frozenset({"pypi.org", "files.pythonhosted.org", "registry.npmjs.org", "github.com", "opencollective.com"})
-NAMES = ("uv.lock", "package-lock.json", "bun.lock")
+NAMES = ("uv.lock", "package-lock.json", "bun.lock", "deploy_tools.lock")
 _HOST = re.compile(r"https?://([^/\"'\s]+)")
 
 

@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
-for pair in git:git make:make tar:tar rsync:rsync npm:npm node:nodejs redis-server:redis-server openssl:openssl; do
+for pair in git:git make:make tar:tar rsync:rsync npm:npm node:nodejs redis-server:redis-server openssl:openssl tini:tini fusermount3:fuse3; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then
@@ -20,4 +20,6 @@ fi
 
 # Bun comes with set-up, which may have had no npm.
 bash tools/set_up_bun.sh
+# What checks Terraform, Dockerfile and their policies.
+bash tools/set_up_deploy_tools.sh
 exit 0

@@ -32,4 +32,11 @@ PROMISES: dict[str, dict[str, str]] = {
         "LOGS-JOINED": "Log records name the trace, the request and the instance they are about.",
         "SIGUSR1-STACKS": "SIGUSR1 prints all stacks and task names, even while the loop hangs.",
     },
+    "deployment": {
+        "DEPLOY-TERRAFORM-VALID": "The Terraform of `deploy/` is well formed and valid against the schema of AWS.",
+        "DEPLOY-NO-SECRET-IN-STATE": "No password or key is in a plan or a state file, and a second apply changes nothing.",
+        "DEPLOY-POLICIES": "Each finding of a policy scanner in Terraform and Dockerfile is fixed or has a reason.",
+        "DEPLOY-AGREES": "Variables, names and ports in Terraform are those the daemons read.",
+        "DEPLOY-LEAST-PRIVILEGE": "A service on AWS may do what it needs; nothing is privileged, and only coordinators mount.",
+    },
 }

@@ -1,0 +1,4 @@
+output "platform" {
+  description = "What operators need to know."
+  value       = module.platform
+}
