@@ -91,7 +91,10 @@ class StreamConnection:
             instance = self._find()
             self._attach(instance)
         except PodiumError as error:
-            self._socket.close(error.mapping.close, error.detail)
+            if error.mapping.retryable and self._wanted.sync:
+                self._socket.let_go()  # the gateway asks again, here or elsewhere; its client need not know
+            else:
+                self._socket.close(error.mapping.close, error.detail)
         except StoreError:
             self._socket.close(CloseCode.INTERNAL, "the agent's databases can't be read")
 

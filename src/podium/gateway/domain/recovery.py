@@ -18,7 +18,8 @@ class RefusedError(Exception):
 
 
 class Recovery:
-    """Swallows the new `connected`, then finds the frame the client has a part of and goes on behind that part.
+    """Swallows the new `connected`, then finds the frame the client has a part of and goes on behind that part. For a client that
+    has nothing yet, it waits for the `connected`.
 
     Feed it what the coordinator sends until `done`; send the client what `feed` returns.
 
@@ -31,6 +32,7 @@ class Recovery:
             raise UnfinishableError
         self._greeting_due = point.greeted
         self._partial, self._completion = _completed(point.partial)
+        self._first_due = not point.greeted and not self._partial
         self._buffer = bytearray()
         self._held = b""
         self.done = False
@@ -50,7 +52,7 @@ class Recovery:
         self._buffer += data
         while not self.done:
             head = read_head(self._buffer, 0)
-            if not self._greeting_due and not self._partial:
+            if not self._greeting_due and not self._partial and not self._first_due:
                 return self._finish(b"")
             if head is None or head.end > len(self._buffer):
                 return b""
@@ -70,6 +72,9 @@ class Recovery:
         if self._greeting_due:
             self._greeting_due = False
             return None
+        if self._first_due:
+            self._held += frame
+            return self._finish(b"")
         if frame.startswith(self._partial):
             return self._finish(frame[len(self._partial) :])
         if not is_local(frame):

@@ -77,6 +77,10 @@ class Plan(Protocol):
         """
         ...
 
+    async def may_come_right(self, error: PodiumError) -> bool:
+        """Whether a coordinator that could not be had at first may be had within seconds, for its agents go on elsewhere."""
+        ...
+
     def reattached(self) -> None:
         """The coordinator was lost and found again."""
         ...
@@ -313,9 +317,18 @@ class Connection(asyncio.Protocol):
             await self._plan.admit(self._opening)
             after = self._opening.after()
             self._tail = StreamTail(self._mark, after)
-            answer = await self._plan.dial(upstream, after, self._mark, first=True)
         except PodiumError as error:
             self.close(error.mapping.close, error.code.value)
+            return
+        try:
+            answer = await self._plan.dial(upstream, after, self._mark, first=True)
+        except PodiumError as error:
+            if await self._plan.may_come_right(error):
+                self._write(self._opening.accept())
+                self._phase = Phase.LOST
+                await self._reattach()
+            else:
+                self.close(error.mapping.close, error.code.value)
             return
         except asyncio.CancelledError:
             upstream.abort()

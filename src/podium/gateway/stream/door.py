@@ -221,6 +221,12 @@ class _Visit:
         connection may live for days, and its trace would have no end."""
         return {telemetry.HEADER: self._span.traceparent} if self._trace else {}
 
+    async def may_come_right(self, error: PodiumError) -> bool:
+        try:
+            return error.mapping.retryable and await self._parts.homes.can_move()
+        except DiscoveryUnavailableError:
+            return False
+
     def reattached(self) -> None:
         self._parts.metrics.add("reattached_total")
         _log.info("stream_reattached", extra={"instance_id": self._opening.instance_id})

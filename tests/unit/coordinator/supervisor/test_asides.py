@@ -107,3 +107,16 @@ async def test_databases_stay_closed_as_long_as_the_catalog_can_not_be_told_that
     entry = house.supervisor.parts.catalog.instance(instance.facts.instance_id)
     assert entry is not None
     assert entry.status is InstanceStatus.READY
+
+
+async def test_a_host_that_is_drained_lets_go_of_who_comes_and_says_it_only_to_who_can_not_go_elsewhere_by_itself(
+    house: House,
+) -> None:
+    instance = await house.create()
+    house.supervisor.draining = True
+    direct = Client(house, instance.facts.instance_id)
+    assert (direct.receive(), direct.close_code) == ([], CloseCode.MOVING)
+    gateway = Client(house, instance.facts.instance_id, podium_sync="00" * 16)
+    assert (gateway.receive(), gateway.close_code) == ([], None)
+    assert gateway.wire.is_closing()
+    house.supervisor.draining = False
