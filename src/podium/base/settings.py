@@ -34,6 +34,9 @@ VALKEY_SECONDS_MAX: Final = 5.0
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
+EVERY_ADDRESS: Final = ("0.0.0.0", "::", "")
+"""Hosts to listen on that are none to call."""
+
 _NEEDS = "{} is missing; `podium up` makes one, elsewhere give at least {} random characters"
 
 
@@ -300,6 +303,10 @@ class CoordinatorSettings(_Shared):
         found = self.shared_problems()
         if self.metrics_key is not None and len(self.metrics_key.reveal()) < TEXT_MIN_CHARS:
             found.append(f"METRICS_KEY needs at least {TEXT_MIN_CHARS} characters")
+        if self.valkey is not None and self.host in EVERY_ADDRESS and self.url is None:
+            found.append(
+                f"COORDINATOR_HOST is {self.host}, which other hosts can't call: set COORDINATOR_URL, where gateways reach this one"
+            )
         if self.replica_url is not None and self.keeps_versions and self.chronicle_bucket is None:
             found.append(
                 "LITESTREAM_REPLICA_URL without CHRONICLE_S3_BUCKET: other hosts would go on with agents and not with their "

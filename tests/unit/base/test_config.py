@@ -64,6 +64,16 @@ def test_a_cluster_without_a_common_store_does_not_start(kind: type) -> None:
     read(kind, {**given, "S3_BUCKET": "b"})
 
 
+@pytest.mark.proves("CONFIG-CLUSTER-WHOLE")
+def test_a_coordinator_of_a_cluster_says_where_others_reach_it() -> None:
+    everywhere = {**GOOD, "COORDINATOR_HOST": "0.0.0.0"}
+    assert read(CoordinatorSettings, everywhere).url is None  # alone on its host nobody else asks
+    cluster = {**everywhere, "VALKEY_URL": "valkey://v.example/0", "S3_BUCKET": "b"}
+    with pytest.raises(ConfigError, match="set COORDINATOR_URL"):
+        read(CoordinatorSettings, cluster)
+    read(CoordinatorSettings, {**cluster, "COORDINATOR_URL": "http://10.0.0.1:9090"})
+
+
 @pytest.mark.proves("CONFIG-SECRETS-MASKED")
 def test_secrets_do_not_print() -> None:
     settings = read(GatewaySettings, {**GOOD, "ADMIN_API_KEY": "pod_admin_very_secret"})
