@@ -9,10 +9,22 @@ PROMISES: dict[str, dict[str, str]] = {
     "sessions": {
         "DIM-ONE-ACTIVATION": "However many need a session's instance at once, one is made.",
         "DIM-RECOVERY": "After a restart a session is attached again where it was, or inactive if its instance is gone.",
+        "DIM-CONVERSATION": "A person's program makes a session, sends a message, and is told the whole turn.",
+        "DIM-RESUME": "Whoever connects again is told what was missed, each event once and in order.",
+        "DIM-FAN-OUT": "All who joined a session are told the same events.",
+        "DIM-ONCE": "A turn that is sent again with its `clientTurnId` is done once.",
+        "DIM-ASKING": "What an agent asks is shown to whoever joins, and answered by whoever may.",
+        "DIM-TURN-CONTROL": "A running turn is steered and stopped.",
+        "DIM-FILES": "Files of the workspace and their versions are seen through the session.",
+        "DIM-ARCHIVE": "An archived session lets its agent go, and continues it when it is taken back.",
+        "DIM-IDLE": "A session nobody uses lets its instance go; the next turn continues the same agent.",
+        "DIM-DELETE": "With a session its agent and all that is kept of it is erased.",
+        "DIM-REWIND": "What lies behind a rewind of the agent is not part of the conversation, until it is undone.",
         "DIM-LAST-OWNER": "A tenant never loses its last owner.",
     },
     "protocol": {
         "DIM-ERRORS": "What is no message is refused with its code, and costs nobody else anything.",
+        "DIM-PACE": "A client that sends too fast is told so and when to go on, and others notice nothing.",
         "DIM-TEN-SECONDS": "A client that does not authenticate within ten seconds is turned away.",
     },
     "storage": {
@@ -20,6 +32,10 @@ PROMISES: dict[str, dict[str, str]] = {
     },
     "authentication": {
         "DIM-TOKENS": "Only a token signed by RS256 or ES256 with a published key, for us and in its time, names somebody.",
+        "DIM-ORIGIN": "Browsers connect from pages of allowed origins alone.",
+        "DIM-GUESSING": "An address that tries many wrong tokens has to wait.",
+        "DIM-TENANTS": "What belongs to another tenant does not exist.",
+        "DIM-REVOKED": "An API key that is taken back ends its connections.",
         "DIM-ROTATION": "Keys of the identity provider that come and go are followed, without asking it too often.",
     },
 }

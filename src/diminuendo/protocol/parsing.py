@@ -11,6 +11,9 @@ from diminuendo.protocol.messages import AnyMessage
 REASON_MAX_CHARS: Final = 300
 """Longest reason that is told; what a client sent may be quoted in it."""
 
+GLANCE_MAX_BYTES: Final = 16 * 1024
+"""Largest message whose `requestId` is looked for although the message is refused."""
+
 
 def parse_message(frame: str | bytes) -> AnyMessage:
     """Reads one text frame (`bytes`: its UTF-8).
@@ -32,6 +35,17 @@ def parse_message(frame: str | bytes) -> AnyMessage:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _json(data)  # says what is wrong with it as JSON
         raise ProtocolError(Code.INVALID_MESSAGE, "the message can't be read") from error
+
+
+def request_id_of(frame: bytes) -> str | None:
+    """The `requestId` of a message that is not read any further; None where there is none, or finding it would cost more than
+    the message is worth."""
+    if len(frame) > GLANCE_MAX_BYTES:
+        return None
+    try:
+        return _request_id(_json(frame))
+    except ProtocolError:
+        return None
 
 
 def _json(data: bytes) -> Any:

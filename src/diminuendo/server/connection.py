@@ -1,6 +1,7 @@
 """One client's connection: greeted, authenticated, heard, told."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
@@ -16,7 +17,7 @@ from diminuendo.protocol.answers import Identity, ServerMessage
 from diminuendo.protocol.errors import Code, ProtocolError
 from diminuendo.protocol.handshake import Handshake
 from diminuendo.protocol.limits import HEARTBEAT_MS, MESSAGE_MAX_BYTES, FailedTokens, message_window
-from diminuendo.protocol.parsing import parse_message
+from diminuendo.protocol.parsing import parse_message, request_id_of
 from diminuendo.serving.batch import Batch
 from diminuendo.serving.port import Seat, Sessions
 from podium.base import telemetry
@@ -36,6 +37,8 @@ REFUSED_MAX: Final = 300
 
 SEATS_MAX: Final = 1_000
 """Sessions a connection may follow at once."""
+
+_log = logging.getLogger(__name__)
 
 
 class Parts(NamedTuple):
@@ -84,7 +87,7 @@ class ClientConnection:
         """One message."""
         now_ms = self._now_ms()
         if not self._window.take(now_ms):
-            self._refuse_pace(now_ms)
+            self._refuse_pace(data, now_ms)
             return
         self._over_limit = 0
         try:
@@ -199,6 +202,9 @@ class ClientConnection:
         except ProtocolError as error:
             self._send_error(error)
             return
+        except Exception as error:  # noqa: BLE001 - as above
+            self._send_error(_fault(error, message))
+            return
         finally:
             self._joining.pop(session_id, None)
         if not self._socket.is_open:  # the client went in the meantime
@@ -237,13 +243,14 @@ class ClientConnection:
         self._parts.metrics.add("client_errors_total", code=error.code.value)
         self._send(answers.error_of(error))
 
-    def _refuse_pace(self, now_ms: int) -> None:
+    def _refuse_pace(self, data: bytes, now_ms: int) -> None:
         self._over_limit += 1
         if self._over_limit > REFUSED_MAX:
             self.close(CloseCode.RATE_LIMITED, "too many messages")
             return
         wait = self._window.wait_ms(now_ms)
-        self._send_error(ProtocolError(Code.RATE_LIMITED, "too many messages; this one was not read", None, wait))
+        text = "too many messages; this one was not read"
+        self._send_error(ProtocolError(Code.RATE_LIMITED, text, request_id_of(data), wait))
 
     def _beat(self) -> None:
         self._send(answers.Heartbeat(ts=self._parts.clock.now_ms()))
@@ -304,6 +311,12 @@ class _Follower:
     def ended(self, reason: str) -> None:
         """See `Reader`."""
         self._connection.close(CloseCode.MOVING, reason)
+
+
+def _fault(error: Exception, message: messages.ClientMessage) -> ProtocolError:
+    """A mistake of ours, as a client hears of it: without what it was."""
+    _log.error("message_failed", extra={"type": messages.type_of(message)}, exc_info=error)
+    return ProtocolError(Code.PODIUM_UNAVAILABLE, "something went wrong here", _request_id(message))
 
 
 def _request_id(message: messages.ClientMessage) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
@@ -10,6 +9,7 @@ from diminuendo.protocol.handshake import CLOSE_UNAUTHENTICATED
 from diminuendo.protocol.limits import MESSAGE_MAX_BYTES
 from diminuendo.server.connection import ClientConnection, Parts
 from podium.base.http import Headers, Upgrade, request_id_of
+from podium.base.http.origins import is_allowed
 from podium.base.http.refusing import Refusal
 from podium.base.http.websocket import Peer, WebSocket
 from podium.base.telemetry import accepted
@@ -24,22 +24,6 @@ CLOSE_SECONDS: Final = 2.0
 
 KEYS_SECONDS: Final = 5.0
 """How often the API keys of open connections are looked at again: one that was taken back ends its connections."""
-
-_PORT: Final = re.compile(r":[0-9]{1,5}")
-
-
-def is_allowed(origin: str | None, allowed: Sequence[str]) -> bool:
-    """Whether a page of `origin` may open a connection. Who sends none is no browser, and may.
-
-    `allowed` has origins as browsers write them (`https://app.example.com`), `…:*` for any port, or `*` for every page.
-    """
-    if origin is None or "*" in allowed:
-        return True
-    for known in allowed:
-        base = known.removesuffix(":*")
-        if origin == known or (base != known and (origin == base or _PORT.fullmatch(origin.removeprefix(base)))):
-            return True
-    return False
 
 
 def address_of(transport: asyncio.BaseTransport, forwarded: str, proxies: int) -> str:

@@ -79,9 +79,9 @@ class Hub:
     async def close(self) -> None:
         """Ends all readers and drops all connections; instances stay, and are found again by the next process."""
         self._closing = True
-        for session in list(self._at_work.values()):
-            await session.close("Diminuendo stops; join again")
+        sessions = list(self._at_work.values())
         self._at_work.clear()
+        await asyncio.gather(*(session.close("Diminuendo stops; join again") for session in sessions))
         await self._owner.close()
         for registry in self._registries.values():
             registry.close()
