@@ -9,6 +9,7 @@ from diminuendo.auth.fetching import fetch_from
 from diminuendo.auth.tokens import TokenRules
 from podium.base.config import Secret, one_of, path, port, positive, seconds, setting
 from podium.base.discovery.valkey_location import ValkeyLocation
+from podium.base.http.origins import LOCAL_ORIGINS, Origins
 from podium.base.sealing import TEXT_MIN_CHARS
 from podium.base.settings import LOOPBACK
 from podium.base.telemetry import TelemetrySettings
@@ -16,20 +17,6 @@ from podium.client import ClientSettings, read_settings
 
 KEYS_NAME: Final = "keys.json"
 """The file of API keys in the data directory, unless another one is named."""
-
-
-class Words(tuple[str, ...]):
-    """Some words, shown as they are written: with commas between."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return ",".join(self)
-
-
-def words(text: str) -> Words:
-    """Words with commas between."""
-    return Words(word for part in text.split(",") if (word := part.strip()))
 
 
 def count(text: str) -> int:
@@ -69,10 +56,10 @@ class DiminuendoSettings(TelemetrySettings):
     jwt_audience: str | None = setting("DIMINUENDO_JWT_AUDIENCE", str, None, "`aud` of its tokens")
     jwt_tenant_claim: str = setting("DIMINUENDO_JWT_TENANT_CLAIM", str, "tenant_id", "claim with the tenant")
     jwt_role_claim: str = setting("DIMINUENDO_JWT_ROLE_CLAIM", str, "role", "claim with the role; absent: member")
-    origins: Words = setting(
+    origins: Origins = setting(
         "DIMINUENDO_ORIGINS",
-        words,
-        "http://localhost:*,http://127.0.0.1:*",
+        Origins.parse,
+        LOCAL_ORIGINS,
         "origins whose pages may connect, with commas between; `:*` for any port, `*` for all pages",
     )
     idle_seconds: float = setting(

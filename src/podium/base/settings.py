@@ -22,6 +22,7 @@ from podium.base.config import (
 )
 from podium.base.discovery import Discovery
 from podium.base.discovery.valkey_location import ValkeyLocation
+from podium.base.http.origins import LOCAL_ORIGINS, Origins
 from podium.base.objects import ObjectStore
 from podium.base.sealing import TEXT_MIN_CHARS
 from podium.base.telemetry.settings import TelemetrySettings
@@ -136,6 +137,12 @@ class GatewaySettings(_Shared):
     )
     connections_max: int = setting(
         "GATEWAY_CONNECTIONS", positive, "20000", "WebSockets open at once; beyond: close code 1013"
+    )
+    origins: Origins = setting(
+        "GATEWAY_ORIGINS",
+        Origins.parse,
+        LOCAL_ORIGINS,
+        "origins whose pages may use the API with a key, with commas between; `:*` for any port, `*` for all pages",
     )
     reattach_seconds: float = setting(
         "GATEWAY_REATTACH",

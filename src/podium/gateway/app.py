@@ -12,6 +12,7 @@ from podium.base.clock import Clock, SystemClock
 from podium.base.discovery import Discovery
 from podium.base.entropy import random_id
 from podium.base.http import HttpServer, audit
+from podium.base.http.origins import CrossOrigin
 from podium.base.logs import dump_on_signal, set_up_logging
 from podium.base.metrics import Metrics
 from podium.base.objects import ObjectStore
@@ -61,7 +62,7 @@ class Gateway:
         )
         self._app = make_app(self.parts)
         self._door = Door(self.parts)
-        self._server = HttpServer(self._app, self._door.enter)
+        self._server = HttpServer(CrossOrigin(self._app, options.origins), self._door.enter)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, *, listening: socket.socket | None = None) -> int:
         """Serves; returns the port.
@@ -110,6 +111,7 @@ def options_of(settings: GatewaySettings) -> GatewayOptions:
             settings.connections_per_tenant,
         ),
         connections_max=settings.connections_max,
+        origins=settings.origins,
         reattach_seconds=settings.reattach_seconds,
     )
 

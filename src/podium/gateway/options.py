@@ -33,6 +33,7 @@ class GatewayOptions:
         models: models as configured.
         tenant_limits: what a tenant may, unless its key says otherwise.
         connections_max: how many WebSockets may be open at once.
+        origins: origins whose pages may use the API (`podium.base.http.origins`).
         reattach_seconds: how long a stream waits for its coordinator before the client is told to reconnect.
     """
 
@@ -45,4 +46,5 @@ class GatewayOptions:
     models: tuple[Model, ...] = ()
     tenant_limits: DefaultLimits = DefaultLimits()
     connections_max: int = 20_000
+    origins: tuple[str, ...] = ()
     reattach_seconds: float = 60.0
