@@ -22,7 +22,9 @@ def command() -> None:
 @click.option("--permission", "-p", multiple=True, help="Such as instances:write [all but config:write and admin].")
 @click.option("--instances", type=click.IntRange(min=1), help="How many the tenant may have alive, by this key.")
 @click.option("--deployments", type=click.IntRange(min=1), help="How many the tenant may have, by this key.")
-@click.option("--messages-per-minute", type=click.IntRange(min=1), help="How fast messages may come by REST, by this key.")
+@click.option(
+    "--messages-per-minute", type=click.IntRange(min=1), help="How fast messages may come by REST, by this key."
+)
 @click.option("--connections", type=click.IntRange(min=1), help="How many WebSockets on one gateway, by this key.")
 @with_client(admin=True)
 async def create(
@@ -43,7 +45,12 @@ async def create(
     unknown = set(permission) - set(Permission)
     if unknown:
         raise click.UsageError(f"no permission {', '.join(sorted(unknown))}; there are {', '.join(Permission)}")
-    wanted = KeyCreate(tenant_id=tenant, name=name, permissions=[Permission(p) for p in permission] or None, limits=TenantLimits(**limits))
+    wanted = KeyCreate(
+        tenant_id=tenant,
+        name=name,
+        permissions=[Permission(p) for p in permission] or None,
+        limits=TenantLimits(**limits),
+    )
     made = await podium.keys.create(wanted)
     printer.note(f"{made.key_id} of {made.tenant_id}: {', '.join(made.permissions)}")
     printer.value(made, made.key)

@@ -41,5 +41,7 @@ class Budgets:
         shared: dict[str, Any] = {"path": path, "params": agent, "access": CLUSTER, "answers": {200: AgentBudget}}
         return [
             Endpoint(method="GET", handler=self.get_budget, summary="Budget of an agent", **shared),
-            Endpoint(method="PUT", handler=self.set_budget, summary="Set an agent's budget", body=BudgetRequest, **shared),
+            Endpoint(
+                method="PUT", handler=self.set_budget, summary="Set an agent's budget", body=BudgetRequest, **shared
+            ),
         ]

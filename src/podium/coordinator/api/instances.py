@@ -2,7 +2,6 @@
 
 from podium.base.http import Answer, Call
 from podium.coordinator.api.lookup import Lookup
-from podium.coordinator.domain.ports import Deployments
 from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.showing import certain, settled, visible
 from podium.wire import refs, rest
@@ -59,12 +58,8 @@ class Instances:
         return Answer(202)
 
     async def _prepare(self, deployment: Deployment) -> None:
-        deployments: Deployments = self._supervisor.parts.deployments
         try:
-            prepared = await deployments.ensure(deployment)
-            if prepared.manifest.preload:
-                await self._supervisor.parts.processes.warm(prepared)
-                self._supervisor.templates.used(deployment.deployment_id)
+            await self._supervisor.make_ready(deployment)
         except PodiumError as error:
             self._supervisor.report_unprepared(deployment.deployment_id, error)
 

@@ -27,6 +27,7 @@ from podium.coordinator.supervisor.moved import MOVED
 from podium.coordinator.supervisor.recovery import Recovery
 from podium.coordinator.supervisor.replication import HISTORY, Descriptor
 from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.rest import Deployment
 from podium.wire.status import InstanceStatus
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Adoptions:
                 raise PodiumError(ErrorCode.INSTANCE_NOT_FOUND, "the agent has no such instance any more")
             entry = msgspec.structs.replace(entry, epoch=epoch)
             supervisor.parts.catalog.put_instance(entry)
-            if not await Recovery(supervisor).bring_back(entry):
+            if not await Recovery(supervisor).bring_back(entry, held=True):
                 raise PodiumError(ErrorCode.INTERNAL, "the agent could not be brought back", retry_after=1.0)
         except BaseException:
             if supervisor.of_agent(agent_id) is None:
@@ -190,6 +191,18 @@ class Adoptions:
         if newest.generation.epoch > self.local_epoch(agent_id):
             await self._restore(agent_id, newest, descriptor)
         return descriptor
+
+    async def deployment_of(self, agent_id: str) -> Deployment | None:
+        """What an agent that may be adopted was started from last; None when there is no replica.
+
+        Raises:
+            ReplicaUnavailableError: nobody can tell.
+        """
+        replicas = self._supervisor.parts.replicas
+        newest = await replicas.newest(agent_id) if replicas is not None else None
+        if newest is None:
+            return None
+        return msgspec.json.decode(newest.manifest.descriptor, type=Descriptor).instance.deployment
 
     async def is_elsewhere(self, agent_id: str) -> bool:
         """Whether the replica has something newer than this host. One that is away has told nobody anything newer: False."""

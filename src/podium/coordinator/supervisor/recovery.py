@@ -42,9 +42,10 @@ class Recovery:
             await supervisor.announcer.flush()
         await supervisor.announcer.tell([supervisor.births.agent_of(one) for one in supervisor.instances.values()])
 
-    async def bring_back(self, entry: InstanceEntry) -> bool:
-        """Recovers one instance and starts it if it has work; False when it can't be recovered now."""
-        if not await self._recover(entry):
+    async def bring_back(self, entry: InstanceEntry, *, held: bool = False) -> bool:
+        """Recovers one instance and starts it if it has work; False when it can't be recovered now. `held`: its lease is this host's under
+        the entry's epoch, and nobody has newer data."""
+        if not await self._recover(entry, held=held):
             return False
         instance = self._supervisor.instances.get(entry.instance_id)
         if instance is not None:
@@ -59,9 +60,9 @@ class Recovery:
             instance.life.wake()
         instance.rest()
 
-    async def _recover(self, entry: InstanceEntry) -> bool:
+    async def _recover(self, entry: InstanceEntry, *, held: bool = False) -> bool:
         try:
-            await self._restore(entry)
+            await self._restore(entry, held=held)
         except (StoreError, SealingError, PodiumError) as error:
             _log.error("not_recovered", extra={"instance_id": entry.instance_id, "error": str(error)})
             return self._set_aside(entry, error)
@@ -82,13 +83,13 @@ class Recovery:
             return True
         return False
 
-    async def _restore(self, entry: InstanceEntry) -> None:
+    async def _restore(self, entry: InstanceEntry, *, held: bool) -> None:
         supervisor = self._supervisor
         if entry.status is InstanceStatus.DEPLOYING:
             await self._unmake(entry)
             return
         instance = Instance(supervisor.records.facts(entry), supervisor.around)
-        if not await self._hold(instance):
+        if not held and not await self._hold(instance):
             _log.info("moved_away", extra={"agent_id": entry.agent_id, "instance_id": entry.instance_id})
             supervisor.parts.catalog.set_status(entry.instance_id, InstanceStatus.TERMINATED, reason=MOVED)
             return

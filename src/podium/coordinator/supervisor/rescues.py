@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from podium.base.discovery import CoordinatorRecord, DiscoveryUnavailableError, InstanceFilter, InstanceRecord, Notice
 from podium.base.discovery.port import CHANNEL_INSTANCES_MOVED
+from podium.coordinator.adapters.replication import ReplicaUnavailableError
+from podium.coordinator.domain.admission import admit
 from podium.coordinator.supervisor.moved import NOBODY
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.status import ALIVE, InstanceStatus
@@ -33,6 +35,9 @@ SURVEY_SECONDS: Final = 30.0
 
 AT_ONCE: Final = 8
 """Adoptions at the same time: each restores databases, which takes some tenths of a second of a processor."""
+
+PREPARED_AT_ONCE: Final = 2
+"""Deployments made ready at the same time, for agents whose lease has some seconds to go."""
 
 PAGE: Final = 500
 """Records in one page of a list."""
@@ -56,6 +61,8 @@ class Rescues:
         """The other coordinators, when discovery was last asked, in random order."""
         self._under_way: set[str] = set()
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._preparing: set[str] = set()
+        self._prepared_at_once = asyncio.Semaphore(PREPARED_AT_ONCE)
 
     async def run(self) -> None:
         """Looks, for ever."""
@@ -126,8 +133,27 @@ class Rescues:
         for record in alone:
             if record.agent_id not in self._under_way and not self._supervisor.draining:
                 self._under_way.add(record.agent_id)
+                self._prepare(record)
                 self._supervisor.tasks.start(self._rescue(record), f"rescue {record.agent_id}")
         return bool(alone)
+
+    def _prepare(self, record: InstanceRecord) -> None:
+        """What does not need the lease is done before that ends: the deployment is there, and its template warm."""
+        if record.deployment_id not in self._preparing:
+            self._preparing.add(record.deployment_id)
+            task = self._supervisor.tasks.start(self._make_ready(record), f"make {record.deployment_id} ready")
+            task.add_done_callback(lambda _: self._preparing.discard(record.deployment_id))
+
+    async def _make_ready(self, record: InstanceRecord) -> None:
+        supervisor = self._supervisor
+        try:
+            async with self._prepared_at_once:
+                admit(supervisor.room())
+                deployment = await supervisor.adoptions.deployment_of(record.agent_id)
+                if deployment is not None:
+                    await supervisor.make_ready(deployment)
+        except (PodiumError, ReplicaUnavailableError) as error:  # who adopts the agent says it again
+            _log.info("not_prepared", extra={"deployment_id": record.deployment_id, "reason": str(error)})
 
     # ── one agent ───────────────────────────────────────────────────────────────────────────────────────────
 

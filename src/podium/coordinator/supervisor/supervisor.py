@@ -48,6 +48,7 @@ from podium.coordinator.supervisor.work import Work
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import Reason, Terminated
+from podium.wire.rest import Deployment
 from podium.wire.status import OVER, InstanceStatus
 
 _log = logging.getLogger(__name__)
@@ -411,6 +412,17 @@ class Supervisor:
             await self.replication.erase(agent_id)
         await self.parts.workspaces.remove(agent_id)
         await asyncio.to_thread(remove_tree, self.parts.directory / agent_id, ignore_errors=True)
+
+    async def make_ready(self, deployment: Deployment) -> None:
+        """Sees to it that instances of the deployment start quickly: it is here, and its template warm if it has one.
+
+        Raises:
+            PodiumError: as `Deployments.ensure`.
+        """
+        prepared = await self.parts.deployments.ensure(deployment)
+        if prepared.manifest.preload:
+            await self.parts.processes.warm(prepared)
+            self.templates.used(deployment.deployment_id)
 
     def report_unprepared(self, deployment_id: str, error: PodiumError) -> None:
         """A deployment could not be prepared ahead of time; creating an instance of it will say so again."""

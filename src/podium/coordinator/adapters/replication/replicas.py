@@ -40,6 +40,9 @@ SYNC_SECONDS: Final = 30.0
 RESTORE_SECONDS: Final = 120.0
 """How long one database may take to come back: about 90 MB/s were measured."""
 
+RESTORES_AT_ONCE: Final = 8
+"""Databases restored at the same time, of one agent and of all: each is a process that reads some objects."""
+
 KEPT_GENERATIONS: Final = 2
 """The newest and the one before it: whoever is restoring from that can finish."""
 
@@ -110,6 +113,7 @@ class Replicas:
         self._attached: dict[str, _Attached] = {}
         self._last: dict[str, _Attached] = {}
         self._resting: set[str] = set()  # attached, whole in the replica, and unknown to Litestream
+        self._restores = asyncio.Semaphore(RESTORES_AT_ONCE)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
@@ -280,15 +284,14 @@ class Replicas:
         Raises:
             ReplicaUnavailableError: something can't be read, or is damaged.
         """
-        agent_id = replica.manifest.agent_id
-        for database in replica.manifest.databases:
-            target = directories[database.name] / database.live
-            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for sealed in database.sealed:
-                await self._fetch_sealed(agent_id, sealed, target.with_name(sealed.file))
-            address = self._place.address(live_prefix(agent_id, replica.generation) + database.name)
-            await restore_database(self._program, address, target, RESTORE_SECONDS)
-            target.chmod(0o600)
+        databases = replica.manifest.databases
+        try:
+            async with asyncio.TaskGroup() as group:
+                for database in databases:
+                    target = directories[database.name] / database.live
+                    group.create_task(self._restore(replica, database, target), name=f"restore {database.name}")
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None
 
     async def remove(self, agent_id: str) -> None:
         """Erases all replicas of an agent.
@@ -304,6 +307,16 @@ class Replicas:
             for kind in ("manifests", "sealed", "claims"):
                 async for info in self._objects.list(f"{kind}/{agent_id}/"):
                     await self._objects.delete(info.key)
+
+    async def _restore(self, replica: Replica, database: StoredDatabase, target: Path) -> None:
+        agent_id = replica.manifest.agent_id
+        async with self._restores:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for sealed in database.sealed:
+                await self._fetch_sealed(agent_id, sealed, target.with_name(sealed.file))
+            address = self._place.address(live_prefix(agent_id, replica.generation) + database.name)
+            await restore_database(self._program, address, target, RESTORE_SECONDS)
+            target.chmod(0o600)
 
     # ── parts ───────────────────────────────────────────────────────────────────────────────────────────────
 
