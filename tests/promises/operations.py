@@ -15,6 +15,10 @@ PROMISES: dict[str, dict[str, str]] = {
         "LIMIT-TENANT": "What a tenant may have and do is limited, by configuration or by its key; beyond, the answer says which limit.",
         "LIMIT-BUDGET": "An agent that has spent its budget is paused, loses nothing, and goes on when there is more.",
     },
+    "upgrades": {
+        "UPGRADE-DATA": "What the previous release wrote is there after an upgrade, and goes on.",
+        "UPGRADE-ROLLING": "Hosts of the previous release and of this one serve side by side; agents go over without losing anything.",
+    },
     "audit": {
         "AUDIT-ADMINISTRATION": "Every administrative action, done or refused, is written down with who asked; never what is secret.",
     },

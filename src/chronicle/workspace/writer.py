@@ -49,6 +49,7 @@ class Writer:
 
         Raises:
             WorkspaceBusyError: another process writes the workspace.
+            StorageError: it can't be used as it is; the message says why.
         """
         lock = lock or Lock.take(layout, LOCK_SECONDS)
         opened: list[History | Pool] = []
@@ -57,9 +58,10 @@ class Writer:
             opened.append(pool := open_pool(layout, settings))
             writer = cls(layout, settings, lock, history, pool)
             writer.compared = was_clean(layout)
+            writer.worktree = Worktree(layout, history, pool)
+            writer.worktree.check_copied()
             mark_in_use(layout)
             writer.recorder = Recorder(layout, settings, history, pool, on_recorded=on_recorded)
-            writer.worktree = Worktree(layout, history, pool)
             writer.recorder.start()
         except BaseException:
             for one in reversed(opened):

@@ -11,6 +11,7 @@ from typing import Final
 
 from chronicle import reaching
 from chronicle.layout import Layout
+from chronicle.model.errors import StorageError
 from chronicle.recording.comparing import HOLLOW_XATTR
 from chronicle.store.faults import fault
 from chronicle.store.history import History
@@ -25,6 +26,7 @@ _ABSENT: Final = frozenset({errno.ENODATA, errno.ENOTSUP, errno.ENOENT, errno.EN
 _NO_FILE: Final = frozenset({errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV})
 _FILE: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ROOT_NODE: Final = 1
+_WITNESS: Final = b"with attributes"
 _WRITTEN: Final = 1 | 2 | 4
 """`sync_file_range(2)`: wait before, write, wait after."""
 
@@ -60,7 +62,7 @@ class Worktree:
             OSError: the disk refuses.
         """
         at = self._history.head
-        self._sign.touch(mode=0o600)
+        self._leave_sign()
         self.hollow = True
         fault("hollow.signed")
         root = self._history.lookup(b"", at)
@@ -78,6 +80,32 @@ class Worktree:
                 self._populating(at, owner, whole=True, again=True).populate(fd, b"")
                 self._settled()
         fault("hollow.marked")
+
+    def check_copied(self) -> None:
+        """Finds out when this is a copy that was made without extended attributes: it no longer tells what is hollow from what is empty,
+        and what is not here yet would count as deleted.
+
+        Raises:
+            StorageError: it is one.
+        """
+        if not self.hollow or not self._sign.stat().st_size:
+            return
+        try:
+            os.getxattr(self._sign, HOLLOW_XATTR)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise
+            raise StorageError(
+                f"{self._layout.root} was copied without extended attributes, so nobody can tell which of its files are not made yet: "
+                "copy it again with them (tar --xattrs, cp -a, rsync -aX), or take its files out of the history (chronicle export)"
+            ) from error
+
+    def _leave_sign(self) -> None:
+        """The sign has an extended attribute itself where there can be any, and says so: a copy without them is known by it."""
+        self._sign.touch(mode=0o600)
+        with contextlib.suppress(OSError):
+            os.setxattr(self._sign, HOLLOW_XATTR, _WITNESS)
+            self._sign.write_bytes(_WITNESS)
 
     def is_hollow(self, path: bytes) -> bool:
         """Whether the directory has to be populated, or the file to be filled, before it is as the history says."""

@@ -2,12 +2,14 @@
 
 import os
 import stat
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
-from chronicle.model.errors import NotFoundError
+from chronicle.layout import Layout
+from chronicle.model.errors import NotFoundError, StorageError
 from chronicle.worktree import HOLLOW_XATTR, Worktree
 from tests.unit.chronicle.worktree.past import Past, seen
 
@@ -54,6 +56,20 @@ def explore(worktree: Worktree, tree: Path) -> None:
                 pending.append(path)
             elif worktree.is_hollow(path):
                 worktree.fill(path)
+
+
+def test_a_copy_without_extended_attributes_is_known_as_one(past: Past, tmp_path: Path) -> None:
+    varied(past)
+    made(past).check_copied()
+    for attributes in ("--preserve=all", "--preserve=mode,ownership,timestamps"):
+        copy = tmp_path / attributes.lstrip("-")
+        subprocess.run(["cp", "-R", attributes, str(past.layout.root), str(copy)], check=True)
+        worktree = Worktree(Layout(copy), past.history, past.pool)
+        if attributes == "--preserve=all":
+            worktree.check_copied()
+        else:
+            with pytest.raises(StorageError, match="tar --xattrs"):
+                worktree.check_copied()
 
 
 def test_a_hollow_tree_becomes_what_the_history_says_as_it_is_looked_at(past: Past) -> None:
