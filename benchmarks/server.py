@@ -130,7 +130,7 @@ async def podium_up(**environment: str) -> AsyncIterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="podium-bench-"))
     gateway, coordinator = free_ports(2)
     command = [str(Path(sys.executable).with_name("podium")), "up", "--data", str(folder / "data")]
-    ports = {"GATEWAY_PORT": str(gateway), "COORDINATOR_PORT": str(coordinator)}
+    ports = {"GATEWAY_PORT": str(gateway), "COORDINATOR_PORT": str(coordinator), "DIMINUENDO_PORT": "0"}
     log = (folder / "log").open("wb")
     started = time.perf_counter()
     process = subprocess.Popen(
