@@ -6,13 +6,13 @@ import secrets
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import opentelemetry.trace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from podium.base.metric_names import METRICS
+from podium.base.metric_names import METRICS, Daemon
 from tests.agents import Runtime, in_every_language, source
 from tests.system.api import Caller, Stream
 from tests.system.daemons import Daemons
@@ -93,10 +93,9 @@ async def test_one_trace_leads_from_the_client_to_the_agent(
     )
     assert answer.status == 200, answer.text
     turn_name = f"invoke_agent {agent_type}"
-    await arrived(collector, trace, turn_name, "think", "execute_tool search", "agent.start", "workspace.open")
-    await arrived(
-        collector, trace, "POST /agent/{instance_id}/messages", "POST /api/v1/instances/{instance_id}/messages"
-    )
+    asked = ("POST /api/v1/instances/{instance_id}/messages", "POST /agent/{instance_id}/messages", turn_name, "think")
+    created = ("POST /api/v1/instances", "POST /instances", "agent.start", "workspace.open")
+    await arrived(collector, trace, *asked, *created, "execute_tool search")
 
     def chain(*names: str) -> list[Seen]:
         found = [collector.one(trace, name) for name in names]
@@ -105,10 +104,7 @@ async def test_one_trace_leads_from_the_client_to_the_agent(
         assert found[0].parent == client
         return found
 
-    turn = chain(
-        "POST /api/v1/instances/{instance_id}/messages", "POST /agent/{instance_id}/messages", turn_name, "think"
-    )[2]
-    start = chain("POST /api/v1/instances", "POST /instances", "agent.start", "workspace.open")[2]
+    turn, start = chain(*asked)[2], chain(*created)[2]
     tool = collector.one(trace, "execute_tool search")
     assert tool.parent == turn.id
     assert tool.attributes["gen_ai.tool.name"] == "search"
@@ -189,6 +185,8 @@ async def test_a_trace_leads_through_diminuendo_as_well(
             await ann.ask("join_session", sessionId=session)
             await ann.ask("run_turn", sessionId=session, text="hello")
             await ann.until("turn_complete", sessionId=session)
+        async with caller.session.get(f"{process.url}/metrics") as answer:
+            page = await answer.text()
     finally:
         process.close()
     turn = f"invoke_agent {agent_type}"
@@ -197,6 +195,8 @@ async def test_a_trace_leads_through_diminuendo_as_well(
     assert (asked.service, asked.parent) == ("podium-diminuendo", client)
     assert asked.attributes["podium.session_id"] == session
     assert (command.parent, done.parent) == (asked.id, command.id)
+    assert_named(page, "diminuendo")
+    assert 'podium_client_messages_total{type="run_turn"} 1' in page
 
 
 @pytest.mark.proves("LOGS-JOINED", "CONFIG-SECRETS-MASKED")
@@ -205,15 +205,19 @@ async def test_log_records_name_the_trace_the_request_and_the_instance_and_no_se
     instance = (await caller.create(echo))["instance_id"]
     headers = {"traceparent": traceparent, "x-request-id": "asked-by-a-test"}
     assert (await caller("GET", f"/api/v1/instances/{instance}/state", headers=headers)).status == 200
+
+    def records(daemon: Literal["gateway", "coordinator"]) -> list[dict[str, Any]]:
+        lines = [
+            json.loads(line) for line in caller.daemons.said(daemon).splitlines(keepends=True) if line.endswith("\n")
+        ]
+        return [line for line in lines if line.get("trace_id") == trace and line["event"] == "http_request"]
+
     for daemon in ("gateway", "coordinator"):
-        said = caller.daemons.said(daemon)
-        (record,) = [
-            record for record in map(json.loads, said.splitlines())
-            if record.get("trace_id") == trace and record["event"] == "http_request"
-        ]  # fmt: skip
+        await wait_until(lambda daemon=daemon: records(daemon), 20, f"the request in the log of the {daemon}")  # type: ignore[misc]
+        (record,) = records(daemon)
         assert (record["request_id"], record["instance_id"]) == ("asked-by-a-test", instance)
-        assert COLLECTOR_KEY not in said
-        assert METRICS_KEY not in said
+        assert COLLECTOR_KEY not in caller.daemons.said(daemon)
+        assert METRICS_KEY not in caller.daemons.said(daemon)
 
 
 @pytest.mark.proves("METRICS-NAMED")
@@ -225,15 +229,8 @@ async def test_both_daemons_have_metrics_for_prometheus_and_send_the_same_to_the
         await stream.turn("hello")
         gateway = (await caller.with_key(None)("GET", "/metrics")).text
     coordinator = await scrape(caller, METRICS_KEY)
-    for daemon, page in (("gateway", gateway), ("coordinator", coordinator)):
-        families = {family.name: family for family in text_string_to_metric_families(page)}
-        for metric in METRICS.values():
-            if daemon in metric.of and metric.name.removesuffix("_total") in families:
-                family = families[metric.name.removesuffix("_total")]
-                assert (family.type, family.documentation) == (metric.kind, metric.meaning)
-        known = {metric.name.removesuffix("_total") for metric in METRICS.values() if daemon in metric.of}
-        assert set(families) <= known
-        assert "podium_loop_lag_seconds" in families
+    assert_named(gateway, "gateway")
+    assert_named(coordinator, "coordinator")
     turns = ("turn_queue", "turn_first_output", "turn", "start", "mount", "commit")
     assert not [name for name in turns if f"podium_{name}_seconds_count" not in coordinator]
     assert "podium_proxy_buffered_bytes 0" in gateway
@@ -251,6 +248,15 @@ async def test_the_key_for_metrics_opens_nothing_else(caller: Caller) -> None:
     assert "401" in await scrape(caller, "another-key-of-some-length")
     assert "401" in await scrape(caller, METRICS_KEY, "/ready")
     assert "401" in await scrape(caller, METRICS_KEY, "/admin/status")
+
+
+def assert_named(page: str, daemon: Daemon) -> None:
+    """A page Prometheus reads has metrics of this daemon alone, each as its name says, and those every daemon has."""
+    families = {family.name: family for family in text_string_to_metric_families(page)}
+    named = {metric.name.removesuffix("_total"): metric for metric in METRICS.values() if daemon in metric.of}
+    for name, family in families.items():
+        assert (family.type, family.documentation) == (named[name].kind, named[name].meaning)
+    assert {"podium_loop_lag_seconds", "podium_disk_free_ratio", "podium_request_seconds"} <= set(families)
 
 
 async def scrape(caller: Caller, key: str, path: str = "/metrics") -> str:

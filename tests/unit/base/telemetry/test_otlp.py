@@ -1,6 +1,8 @@
 """What is sent to a collector, and what happens when it is away."""
 
 import logging
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -94,3 +96,9 @@ async def test_a_collector_that_is_switched_off_is_not_told_anything() -> None:
     opened = telemetry.open_telemetry(read(TelemetrySettings, given), "test")
     assert not telemetry.begin("a", parent="").recorded
     await opened.close()
+
+
+def test_without_a_collector_nothing_of_opentelemetry_is_loaded() -> None:
+    code = "import sys, podium.gateway.app, podium.coordinator.app, diminuendo.app, podium.agent\nprint('opentelemetry' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout == "False\n"
