@@ -30,24 +30,30 @@ NOISES = {
 }
 
 
+QUICKLY = "from tests.noise import plugin\n\nplugin.GRACE_SECONDS = 0.2\n"
+"""What is left in these tests is left for good: there is no use in waiting for it."""
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project whose suite uses the plugin."""
+    """A project whose suite uses the plugin, and no other that takes time to load."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeini(
-        "[pytest]\nasyncio_mode = auto\naddopts = -p tests.noise.plugin -p no:cacheprovider\n"
+        "[pytest]\nasyncio_mode = auto\naddopts = -p pytest_asyncio.plugin -p tests.noise.plugin -p no:cacheprovider\n"
         "markers =\n    noisy\n    leaves\n    proves\n"
     )
+    pytester.makeconftest(QUICKLY)
     return pytester
 
 
-@pytest.mark.parametrize("noise", NOISES)
-def test_noise_fails_the_test_that_made_it(project: pytest.Pytester, noise: str) -> None:
-    code, said = NOISES[noise]
-    project.makepyfile(code)
-    result = project.runpytest_subprocess("-p", "no:randomly")
-    assert result.ret == 1
-    result.stdout.fnmatch_lines([f"*{said}*"])
+def test_each_noise_fails_the_test_that_made_it(project: pytest.Pytester) -> None:
+    project.makepyfile(**{f"test_{number}": code for number, (code, _) in enumerate(NOISES.values())})
+    result = project.runpytest_subprocess("-rE")
+    result.assert_outcomes(passed=len(NOISES), errors=len(NOISES))
+    parts = result.stdout.str().split("ERROR at teardown of test_x")[1:]
+    for noise, part in zip(NOISES, parts, strict=True):
+        assert NOISES[noise][1] in part, noise
 
 
 def test_silence_passes_and_so_does_what_is_announced(project: pytest.Pytester) -> None:
