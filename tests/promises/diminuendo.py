@@ -17,6 +17,7 @@ PROMISES: dict[str, dict[str, str]] = {
         "DIM-TURN-CONTROL": "A running turn is steered and stopped.",
         "DIM-FILES": "Files of the workspace and their versions are seen through the session.",
         "DIM-ARCHIVE": "An archived session lets its agent go, and continues it when it is taken back.",
+        "DIM-UP": "`podium up` runs Diminuendo, too, and the development key opens it.",
         "DIM-IDLE": "A session nobody uses lets its instance go; the next turn continues the same agent.",
         "DIM-DELETE": "With a session its agent and all that is kept of it is erased.",
         "DIM-REWIND": "What lies behind a rewind of the agent is not part of the conversation, until it is undone.",
@@ -37,5 +38,14 @@ PROMISES: dict[str, dict[str, str]] = {
         "DIM-TENANTS": "What belongs to another tenant does not exist.",
         "DIM-REVOKED": "An API key that is taken back ends its connections.",
         "DIM-ROTATION": "Keys of the identity provider that come and go are followed, without asking it too often.",
+    },
+    "acp": {
+        "DIM-ACP": "Clients made with the official libraries, and those people use, hold whole conversations over both transports.",
+        "DIM-ACP-REPLAY": "A session that is loaded shows the conversation as it was shown when it happened, also after a restart.",
+        "DIM-ACP-PERMISSION": "A permission is asked for in the editor, and is allowed, refused, or ends with its turn.",
+        "DIM-ACP-CANCEL": "A turn that is cancelled ends as cancelled, whenever it is cancelled.",
+        "DIM-ACP-SHARED": "A turn outlives its editor; whoever opens the session sees it and is asked what it asks.",
+        "DIM-ACP-BAD-INPUT": "Whatever comes in is answered as JSON-RPC says, and ends no connection.",
+        "DIM-ACP-DOOR": "Nobody comes in without a token, and nobody sees another tenant's sessions.",
     },
 }

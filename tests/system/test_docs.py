@@ -77,6 +77,7 @@ def test_the_commands_of_a_page_do_what_the_page_says(page: Path, tmp_path: Path
         "HOME": str(tmp_path),
         "GATEWAY_PORT": str(free_port()),
         "COORDINATOR_PORT": str(free_port()),
+        "DIMINUENDO_PORT": str(free_port()),
         "NO_COLOR": "1",
         "XDG_RUNTIME_DIR": str(tmp_path),
     }

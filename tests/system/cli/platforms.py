@@ -20,9 +20,18 @@ COMMAND_SECONDS = 60.0
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """This process's environment without what would lead commands elsewhere; ports are chosen freely."""
+    """This process's environment without what would lead commands elsewhere; ports are chosen freely. Without Diminuendo, which
+    most tests have no use for, unless `DIMINUENDO_ENABLE` is given."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")}
-    return {**given, "GATEWAY_PORT": "0", "COORDINATOR_PORT": "0", "NO_COLOR": "1", **extra}
+    return {
+        **given,
+        "GATEWAY_PORT": "0",
+        "COORDINATOR_PORT": "0",
+        "DIMINUENDO_PORT": "0",
+        "DIMINUENDO_ENABLE": "false",
+        "NO_COLOR": "1",
+        **extra,
+    }
 
 
 def command(*arguments: str) -> list[str]:
@@ -95,12 +104,12 @@ class Up:
         return json.loads(self.run(*arguments, "--json"))
 
     def daemons(self) -> dict[str, int]:
-        """Process ids of gateway and coordinator."""
+        """Process ids of the daemons."""
         found = {}
         for pid in children(self.process.pid):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            for name in ("gateway", "coordinator"):
-                if f"podium.{name}".encode() in words:
+            for name in ("gateway", "coordinator", "diminuendo"):
+                if {f"podium.{name}".encode(), name.encode()} & set(words[1:4]):
                     found[name] = pid
         return found
 

@@ -57,7 +57,7 @@ async def _platform(data: Path) -> "AsyncIterator[ClientSettings]":
     environment = dict(os.environ)
     for variable, default in (("GATEWAY_PORT", GATEWAY_PORT), ("COORDINATOR_PORT", COORDINATOR_PORT)):
         environment[variable] = str(_free(environment, variable, default))
-    platform = RunningPlatform(data, environment, lambda text: click.echo(text, err=True))
+    platform = RunningPlatform(data, environment, lambda text: click.echo(text, err=True), with_diminuendo=False)
     try:
         await platform.start()
         yield find_settings(Path.cwd(), {}, data, admin=False)

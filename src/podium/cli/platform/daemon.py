@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +20,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Daemon:
-    """A started `python -m podium.{name}`, leader of its own process group."""
+    """A started `python -m …`, leader of its own process group. `module`: what is run, with its arguments."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, name: str, module: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = name
         self._log = log
         parent = os.getpid()
@@ -36,7 +36,7 @@ class Daemon:
         with log.open("ab") as output:
             self.log_start = output.tell()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", f"podium.{name}"],
+                [sys.executable, "-m", *module],
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -8,6 +8,7 @@
   admin-key        admin key, 0600
   cluster-key      shared by gateway and coordinator, 0600
   secrets-key      seals secrets at rest, 0600; without it they are lost
+  diminuendo/      sessions, members and API keys of clients, 0700
   log/             what the daemons write, 0700
 ```
 """

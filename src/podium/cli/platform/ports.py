@@ -9,6 +9,7 @@ from podium.cli.failures import ConfigurationError
 
 GATEWAY_PORT: Final = 8090
 COORDINATOR_PORT: Final = 9090
+DIMINUENDO_PORT: Final = 8080
 
 
 def choose_port(environment: Mapping[str, str], variable: str, default: int) -> int:
