@@ -17,7 +17,7 @@ ALL: dict[str, tuple[str, tuple[object, ...]]] = {
     "stream": ("Stream", (3.0, 3)),
     "delta_state": ("Delta state", ()),
     "store": ("Stores", ()),
-    "telemetry": ("Telemetry", (2.0, 5)),
+    "telemetry": ("Telemetry", (1.0, 9)),
 }
 
 

@@ -3,6 +3,7 @@ import { linked, type Linked } from "../resilience/linked.ts";
 import { CALLS, NEVER, withRetry } from "../resilience/retry.ts";
 import { unlessAborted, type Timing } from "../resilience/timing.ts";
 import { headersOf, type Settings } from "../settings.ts";
+import { carried } from "../tracing.ts";
 import { REQUEST_MS, type Call } from "./call.ts";
 
 /** A streamed answer on which nothing came for this long (milliseconds) is lost; servers send a comment every 20 s. */
@@ -162,6 +163,7 @@ function requestOf(call: Call, settings: Settings, signal: AbortSignal): Request
     headers: {
       Accept: "application/json",
       ...(isJson ? { "Content-Type": "application/json" } : {}),
+      ...carried(),
       ...headersOf(settings),
       ...call.headers,
     },

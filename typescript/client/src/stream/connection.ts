@@ -2,6 +2,7 @@ import { uniqueId } from "../api/call.ts";
 import { factsOfClose, PodiumConnectionError, type ErrorFacts } from "../errors.ts";
 import { CALLS, withRetry } from "../resilience/retry.ts";
 import { sleep, unlessAborted, type Timing } from "../resilience/timing.ts";
+import { carried } from "../tracing.ts";
 import type { Command, ProcessMessage } from "../wire/commands.ts";
 import type { Ack, Connected } from "../wire/events.ts";
 import { FRAME_MAX_BYTES } from "../wire/limits.ts";
@@ -131,7 +132,7 @@ export class PodiumConnection {
    */
   async send(command: Command, options: SendOptions = {}): Promise<Ack> {
     const id = command.id || `cmd-${uniqueId()}`;
-    const frame = JSON.stringify({ ...command, id });
+    const frame = JSON.stringify({ ...carried(), ...command, id });
     this.#check(frame);
     const answer = this.#outbox.add(id, frame);
     this.#line?.send(frame);
