@@ -41,6 +41,11 @@ PROMISES: dict[str, dict[str, str]] = {
         "DEPLOY-NO-SECRET-IN-STATE": "No password or key is in a plan or a state file, and a second apply changes nothing.",
         "DEPLOY-POLICIES": "Each finding of a policy scanner in Terraform and Dockerfile is fixed or has a reason.",
         "DEPLOY-AGREES": "Variables, names and ports in Terraform are those the daemons read.",
+        "DEPLOY-IMAGE-RUNS": "The image's entry points bring up agents in both languages, without root where nothing needs it.",
+        "DEPLOY-RUN-LINE": "The documented `docker run` gives all that a container needs.",
+        "DEPLOY-IMAGE-PINNED": "The Dockerfile is lint-free, and everything it takes from elsewhere is pinned.",
+        "DEPLOY-COMPOSE-AGREES": "The compose file gives each daemon a configuration that it accepts, and has no secret in it.",
+        "DEPLOY-ROLLS": "`build_image.sh --deploy` pushes a commit once and rolls the services that run, coordinators first.",
         "DEPLOY-LEAST-PRIVILEGE": "A service on AWS may do what it needs; nothing is privileged, and only coordinators mount.",
     },
 }

@@ -1,34 +1,19 @@
 """What the entry point of the image decides: environment, names, which process is healthy."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.system.deploy.scripts import entrypoint, in_container, loaded
 
-
-def loaded(name: str) -> ModuleType:
-    """A script of deploy/docker as a module; they are no package, since the image holds them alone."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "deploy" / "docker" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-entrypoint = loaded("entrypoint")
 with_image = loaded("with_image").with_image
 
 SECRETS_KEY = "secrets-key-of-a-test-0123456789"
 
 
 def environment(role: str, **given: str) -> dict[str, str]:
-    """The environment of a role at 10.1.2.3, whose data belong to `coord-a`."""
-    made: dict[str, str] = entrypoint.environment_of(role, given, lambda: "10.1.2.3", lambda _data: "coord-a")
-    return made
+    """What a role's daemon gets in a container that is given this."""
+    return in_container(role, given)
 
 
 def test_every_role_listens_where_other_containers_reach_it() -> None:

@@ -2,21 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from diminuendo.settings import DiminuendoSettings
 from podium.base.config import read, settings_of
 from podium.base.metric_names import METRICS
-from podium.base.settings import CoordinatorSettings, GatewaySettings
+from tests.system.deploy.scripts import SETTINGS, in_container
 from tests.system.deploy.terraform.conftest import ENVIRONMENTS, PLAN_NAME, ROOT, Plan, Terraform, planned
 
-SETTINGS: Final[dict[str, Any]] = {
-    "gateway": GatewaySettings,
-    "coordinator": CoordinatorSettings,
-    "diminuendo": DiminuendoSettings,
-}
 PORT_OF: Final = {"gateway": "GATEWAY_PORT", "coordinator": "COORDINATOR_PORT", "diminuendo": "DIMINUENDO_PORT"}
 SAMPLE: Final = {"VALKEY_URL": "valkeys://podium:a-password@host:6379/0"}
 
@@ -70,14 +64,9 @@ def test_a_service_is_configured_as_its_daemon_reads_it(service: str, containers
     assert not secret & set(given)
     known = {how.variable for how in settings_of(SETTINGS[service]).values()}
     assert set(given) | secret <= known
-    # The daemon itself accepts it, together with what the image's entry point adds.
-    added = {
-        "gateway": {"GATEWAY_HOST": "0.0.0.0"},
-        "coordinator": {"COORDINATOR_HOST": "0.0.0.0", "COORDINATOR_URL": "http://10.0.0.1:9090"},
-        "diminuendo": {"DIMINUENDO_HOST": "0.0.0.0"},
-    }[service]
-    whole = {name: SAMPLE.get(name, "a-secret-of-a-test-0123456789") for name in secret} | given | added
-    settings = read(SETTINGS[service], whole)
+    # The daemon itself accepts it, as it comes through the image's entry point.
+    whole = {name: SAMPLE.get(name, "a-secret-of-a-test-0123456789") for name in secret} | given
+    settings = read(SETTINGS[service], in_container(service, whole))
     assert str(settings.port) == given[PORT_OF[service]]
 
 
