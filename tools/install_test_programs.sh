@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Programs that only tests run: rsync, git, make, tar, node, redis-server, openssl from the distribution. What can't be installed is left
+# Programs that only tests run: rsync, git, make, tar, node, redis-server, openssl, chromium from the distribution. What can't be installed is left
 # out and said; its tests are skipped with the reason.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
 missing=()
-for pair in git:git make:make tar:tar rsync:rsync npm:npm node:nodejs redis-server:redis-server openssl:openssl tini:tini fusermount3:fuse3; do
+for pair in git:git make:make tar:tar rsync:rsync npm:npm node:nodejs redis-server:redis-server openssl:openssl tini:tini fusermount3:fuse3 chromium:chromium; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing+=("${pair##*:}")
 done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -2,7 +2,7 @@ import { Inbox, INBOX_MAX_EVENTS } from "../stream/inbox.ts";
 import { Listeners } from "./listeners.ts";
 import type { SessionEvent } from "./wire/events.ts";
 
-/** What an event was: handed on, known already, or not the next one. */
+/** What an event is: the next one, known already, or one behind something that is missing. */
 export type Verdict = "taken" | "known" | "gap";
 
 /**
@@ -51,17 +51,21 @@ export class Feed {
     this.#lastSeq = after;
   }
 
-  /** An event came; `chars`: how long its frame was. */
-  take(event: SessionEvent, chars: number): Verdict {
+  /** What an event is; one that is the next is taken, and is to be handed on. */
+  judge(event: SessionEvent): Verdict {
     const expected = (this.#lastSeq ?? event.seq - 1) + 1;
     if (event.seq !== expected) return event.seq < expected ? "known" : "gap";
     this.#lastSeq = event.seq;
+    return "taken";
+  }
+
+  /** Hands an event on; `chars`: how long its frame was. */
+  hand(event: SessionEvent, chars: number): void {
     const isHeld = this.#inbox === undefined && (this.#listeners.size === 0 || this.#waiting.length > 0);
     if (isHeld) this.#waiting.push({ event, chars });
     else this.#listeners.tell(event);
     this.#inbox?.put(event, chars);
     this.#isFull ||= this.#inbox?.isFull ?? this.#waiting.length >= INBOX_MAX_EVENTS;
-    return "taken";
   }
 
   /** Adds a listener; what this returns takes it out again. The first is told what waited, once this turn of the program is over. */

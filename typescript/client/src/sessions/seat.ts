@@ -120,14 +120,16 @@ export class Seat {
     return true;
   }
 
-  /** Takes an event; false when it is none that counts here: known, or of a connection before. */
-  takeEvent(event: SessionEvent, chars: number): boolean {
-    if (!this.#isLive) return false;
-    const verdict = this.feed.take(event, chars);
+  /** Takes an event. `know` hears of one that counts here (it is not known, nor of a connection before) before it is handed on. */
+  takeEvent(event: SessionEvent, chars: number, know: (event: SessionEvent) => void): void {
+    if (!this.#isLive) return;
+    const verdict = this.feed.judge(event);
     if (verdict === "gap") this.#port.replaceConnection(this.#error("UNREACHABLE", "an event was missing"));
+    if (verdict !== "taken") return;
+    know(event);
+    this.feed.hand(event, chars);
     // Nobody reads what comes: it is left to the server until there is room.
     if (this.feed.isFull) void this.#stopReceiving();
-    return verdict === "taken";
   }
 
   #notJoined(name: string, error: SessionError): void {

@@ -252,7 +252,7 @@ export class Session {
   /** A message about it, of `chars` characters. */
   take(message: Incoming, chars: number): void {
     if (isEvent(message)) {
-      if (this.#seat.takeEvent(message, chars)) this.#follow(message);
+      this.#seat.takeEvent(message, chars, (event) => this.#follow(event));
     } else if (message.type === "state_snapshot") {
       if (this.#seat.takeSnapshot(message)) this.#know(message);
     } else if (message.type === "session_updated") {

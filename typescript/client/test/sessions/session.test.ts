@@ -151,6 +151,15 @@ test("listeners are told of all events, or of those of a type, until they are ta
   expect([all, states, session.state]).toEqual([["session_state", "text_delta"], ["running", "ready"], "ready"]);
 });
 
+test("what an event changes is known when a listener hears of it", async () => {
+  await join(0);
+  const seen: unknown[] = [];
+  session.on((event) => seen.push([event.type, session.state, session.pending.length, session.lastSeq]));
+  server.socket.event("session_state", 1, { state: "waiting" });
+  server.socket.event("question_requested", 2, { requestId: "q-1", questions: [] });
+  expect(seen).toEqual([["session_state", "waiting", 0, 1], ["question_requested", "waiting", 1, 2]]);
+});
+
 test("events wait for the first who takes them", async () => {
   await join(0);
   server.socket.count(1, 2);
