@@ -7,7 +7,7 @@ import signal
 
 import uvloop
 
-from diminuendo.acp.websocket import acp_guests
+from diminuendo.acp.websocket import acp_room
 from diminuendo.auth.callers import LOCAL, Callers
 from diminuendo.auth.fetching import fetch_from
 from diminuendo.auth.jwks import JwksCache
@@ -60,7 +60,7 @@ class Diminuendo:
             settings.origins,
             settings.connections_max,
             settings.proxies,
-            {b"/acp": acp_guests(parts, self._podium)},
+            {b"/acp": acp_room(parts, self._podium)},
         )
         platform = Platform(self._podium, self.metrics, clock, lambda: len(self.hub), lambda: len(self._door))
         self._app = platform.app()

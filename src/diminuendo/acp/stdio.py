@@ -7,6 +7,7 @@ import signal
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -123,11 +124,13 @@ class _Stdin(asyncio.Protocol):
 
 
 class _Stdout(asyncio.BaseProtocol):
-    """An `Outlet`. Written to a pipe by the loop, to a file at once."""
+    """An `Outlet`. Written to a pipe by the loop, to a file at once; `over` is set when nobody reads any more."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, over: asyncio.Event) -> None:
         self._fd = fd
+        self._over = over
         self._transport: asyncio.WriteTransport | None = None
+        self._gone = False
         self._free = asyncio.Event()
         self._free.set()
 
@@ -142,7 +145,7 @@ class _Stdout(asyncio.BaseProtocol):
         line = message + b"\n"
         if self._transport is None:
             os.write(self._fd, line)
-        elif not self._transport.is_closing():
+        elif not self._gone:
             self._transport.write(line)
 
     async def room(self) -> None:
@@ -155,22 +158,23 @@ class _Stdout(asyncio.BaseProtocol):
         self._free.set()
 
     def connection_lost(self, _: Exception | None) -> None:
+        self._gone = True
         self._free.set()
+        self._over.set()
 
     async def close(self) -> None:
         """Sends what is left, as long as somebody reads it."""
         if self._transport is None:
             os.close(self._fd)
             return
-        self._transport.set_write_buffer_limits(high=0)
-        if self._transport.get_write_buffer_size():
+        if not self._gone and self._transport.get_write_buffer_size():
             self._free.clear()
-            try:
+            self._transport.set_write_buffer_limits(high=0)
+            with suppress(TimeoutError):
                 async with asyncio.timeout(LAST_WORDS_SECONDS):
                     await self._free.wait()
-            except TimeoutError:
-                pass  # nobody reads
-        self._transport.abort()
+        if not self._gone:
+            self._transport.abort()
 
 
 def _is_file(fd: int) -> bool:
@@ -179,13 +183,13 @@ def _is_file(fd: int) -> bool:
 
 async def serve(launch: Launch) -> None:
     """Speaks ACP until stdin ends, or SIGTERM or SIGINT comes. Turns that run go on: their agents live in Podium."""
-    outlet = _Stdout(_private_stdout())
+    over = asyncio.Event()
+    outlet = _Stdout(_private_stdout(), over)
     await outlet.open()
     door = LocalDoor(launch)
     peer = Peer(outlet)
     agent = AcpAgent(peer, door)
     peer.handler = agent
-    over = asyncio.Event()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 

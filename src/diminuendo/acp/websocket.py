@@ -16,7 +16,7 @@ from diminuendo.protocol.answers import Identity
 from diminuendo.protocol.handshake import CLOSE_UNAUTHENTICATED
 from diminuendo.protocol.limits import AUTHENTICATE_MS, AUTHENTICATE_TRIES, Window
 from diminuendo.server.connection import Parts
-from diminuendo.server.door import Arrival, Make
+from diminuendo.server.door import Arrival, Room
 from podium.base.http import bearer_of
 from podium.base.http.websocket import HIGH_WATER_BYTES, WebSocket
 from podium.base.tasks import TaskOwner
@@ -187,9 +187,9 @@ class AcpConnection:
         return int(self._parts.clock.monotonic() * 1000)
 
 
-def acp_guests(parts: Parts, podium: PodiumClient) -> Make:
-    """Makes the connections of `/acp`, for `diminuendo.server.door.Door`."""
-    return lambda arrival: AcpConnection(arrival, parts, podium)
+def acp_room(parts: Parts, podium: PodiumClient) -> Room:
+    """What is behind `/acp` of Diminuendo's door. A message that is somewhat too large is answered by an error."""
+    return Room(lambda arrival: AcpConnection(arrival, parts, podium), 2 * MESSAGE_MAX_BYTES)
 
 
 def _agent_type(query: bytes) -> str | None:

@@ -17,7 +17,7 @@ from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 
 READ_MAX_BYTES: Final = 2 * MESSAGE_MAX_BYTES
-"""Largest message that is read at all: one over the protocol's limit is answered by an error, one over this closes with 1009."""
+"""Largest message of the client protocol that is read at all: one over its limit is answered by an error."""
 
 CLOSE_SECONDS: Final = 2.0
 """How long clients have to answer the goodbye of a Diminuendo that stops."""
@@ -58,21 +58,25 @@ class Guest(Peer, Protocol):
         ...
 
 
-Make = Callable[[Arrival], Guest]
-"""Makes the guest of an arrival."""
+class Room(NamedTuple):
+    """What is behind a path: how the guest of an arrival is made, and the largest message that is read there at all; a larger one
+    closes the connection with 1009."""
+
+    make: Callable[[Arrival], Guest]
+    max_bytes: int
 
 
 class Door:
-    """All WebSockets of a Diminuendo. `others`: who is behind the paths besides `/ws`."""
+    """All WebSockets of a Diminuendo. `others`: what is behind the paths besides `/ws`."""
 
     def __init__(
-        self, parts: Parts, origins: Sequence[str], connections_max: int, proxies: int, others: Mapping[bytes, Make]
+        self, parts: Parts, origins: Sequence[str], connections_max: int, proxies: int, others: Mapping[bytes, Room]
     ) -> None:
         self._parts = parts
         self._origins = origins
         self._connections_max = connections_max
         self._proxies = proxies
-        self._makers: dict[bytes, Make] = {b"/ws": self._client, **others}
+        self._rooms: dict[bytes, Room] = {b"/ws": Room(self._client, READ_MAX_BYTES), **others}
         self._connections: dict[WebSocket, Guest] = {}
         self._closing = False
         parts.metrics.watch("connections", lambda: len(self._connections))
@@ -83,8 +87,8 @@ class Door:
     def enter(self, upgrade: Upgrade) -> asyncio.Protocol:
         """The protocol that takes a request over (an `UpgradeFactory`)."""
         headers = Headers(upgrade.headers)
-        make = self._makers.get(upgrade.raw_path)
-        if make is None:
+        room = self._rooms.get(upgrade.raw_path)
+        if room is None:
             return Refusal(PodiumError(ErrorCode.NOT_FOUND, "there is no WebSocket here"), request_id_of(headers))
         if self._closing or len(self._connections) >= self._connections_max:
             full = PodiumError(ErrorCode.DRAINING, "no more connections are taken here now")
@@ -92,9 +96,9 @@ class Door:
         if not is_allowed(headers.get("origin"), self._origins):
             foreign = PodiumError(ErrorCode.PERMISSION_DENIED, "pages of this origin may not connect")
             return Refusal(foreign, request_id_of(headers))
-        socket = _CountedSocket(self, upgrade, self._parts)
+        socket = _CountedSocket(self, upgrade, self._parts, room.max_bytes)
         address = address_of(upgrade.transport, headers.get("x-forwarded-for", ""), self._proxies)
-        guest = make(Arrival(socket, upgrade, headers, f"client-{os.urandom(8).hex()}", address))
+        guest = room.make(Arrival(socket, upgrade, headers, f"client-{os.urandom(8).hex()}", address))
         socket.peer = guest
         self._connections[socket] = guest
         self._parts.metrics.add("connections_opened_total")
@@ -135,8 +139,8 @@ class Door:
 class _CountedSocket(WebSocket):
     """A socket its door knows of while it lives."""
 
-    def __init__(self, door: Door, upgrade: Upgrade, parts: Parts) -> None:
-        super().__init__(upgrade, parts.clock, parts.timers, max_bytes=READ_MAX_BYTES)
+    def __init__(self, door: Door, upgrade: Upgrade, parts: Parts, max_bytes: int) -> None:
+        super().__init__(upgrade, parts.clock, parts.timers, max_bytes=max_bytes)
         self._door = door
 
     def connection_lost(self, exc: Exception | None) -> None:
