@@ -27,7 +27,7 @@ def test_with_a_key_for_podium_everything_else_has_a_default() -> None:
 def test_every_mistake_is_in_one_report() -> None:
     found = problems(
         DIMINUENDO_PORT="http",
-        DIMINUENDO_HOST="0.0.0.0",  # noqa: S104 - it is refused
+        DIMINUENDO_HOST="0.0.0.0",
         DIMINUENDO_AUTH="none",
         DIMINUENDO_JWKS_URL="http://idp.example/keys",
         PODIUM_URL="localhost",
