@@ -9,10 +9,10 @@ nothing else happens.
 from podium.base.telemetry.context import HEADER, VARIABLE, accepted, carried, current, trace_id_of, valid
 from podium.base.telemetry.running import Telemetry, open_telemetry
 from podium.base.telemetry.settings import TelemetrySettings
-from podium.base.telemetry.spans import Span, begin, span
+from podium.base.telemetry.spans import Span, begin, span, under
 
 __all__ = [
     "HEADER", "VARIABLE", "accepted", "carried", "current", "trace_id_of", "valid",
-    "Span", "begin", "span",
+    "Span", "begin", "span", "under",
     "Telemetry", "TelemetrySettings", "open_telemetry",
 ]  # fmt: skip

@@ -79,17 +79,26 @@ def begin(name: str, *, parent: str | None = None, kind: Kind = "internal", attr
 
 
 @contextmanager
+def under(traceparent: str) -> Iterator[None]:
+    """Inside, what is done belongs to this trace; empty: to none."""
+    token = current.set(traceparent)
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+@contextmanager
 def span(
     name: str, *, parent: str | None = None, kind: Kind = "internal", attributes: Attributes = _NONE
 ) -> Iterator[Span]:
     """A span around a block, current inside it. An exception that leaves the block marks it as failed, by its type alone."""
     made = begin(name, parent=parent, kind=kind, attributes=attributes)
-    token = current.set(made.traceparent)
     try:
-        yield made
+        with under(made.traceparent):
+            yield made
     except BaseException as error:
         made.fail(type(error).__name__)
         raise
     finally:
-        current.reset(token)
         made.end()

@@ -88,8 +88,10 @@ class StreamConnection:
         if self._gone:
             return
         try:
-            instance = self._find()
-            self._attach(instance)
+            with telemetry.under(
+                self._wanted.traceparent
+            ):  # an agent that is woken by it is woken for whoever connects
+                self._attach(self._find())
         except PodiumError as error:
             if error.mapping.retryable and self._wanted.sync:
                 self._socket.let_go()  # the gateway asks again, here or elsewhere; its client need not know

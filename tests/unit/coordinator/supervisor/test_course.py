@@ -14,6 +14,7 @@ from podium.wire.errors import PodiumError
 from podium.wire.link import Failed, Init, Message, ToAgent, TurnError
 from podium.wire.status import InstanceStatus
 from tests.unit.coordinator.twins import House, ScriptedAgent, contents, forward, polite, send, until
+from tests.unit.coordinator.wires import Client
 
 CLIENT = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
 
@@ -101,6 +102,27 @@ async def test_the_start_of_an_agent_that_is_woken_belongs_to_the_turn_that_woke
     assert house.host.agent.spec.environment["TRACEPARENT"] == woken.traceparent
     assert [message.traceparent for message in messages(house.host.agent)] == [turn.traceparent]
     assert all(span.ends == 1 for span in book.spans)
+
+
+@pytest.mark.proves("TRACE-STREAM")
+async def test_an_agent_that_is_woken_by_a_connection_is_woken_in_its_trace(
+    timed_house: House, clock: ManualClock, book: Book
+) -> None:
+    house = timed_house
+    house.use_idle_timeout(60_000)
+    instance = await house.create()
+    forward(house, clock, 61)
+    await until(lambda: instance.status is InstanceStatus.ASLEEP and not instance.life.busy)
+    client = Client(house, instance.facts.instance_id, traceparent=CLIENT)
+    await until(lambda: instance.status is InstanceStatus.READY)
+    assert book.named("agent.start")[1].parent == CLIENT
+    client.say({"type": "process_message", "id": "c-1", "content": {"text": "hello"}})
+    await until(lambda: contents(instance, "stream_end") != [])
+    (command,) = book.named("command process_message")
+    assert command.parent == CLIENT
+    assert book.named("invoke_agent")[0].parent == command.traceparent
+    client.leave()
+    await until(lambda: not len(instance.audience))
 
 
 async def test_a_turn_is_measured_from_its_acceptance_over_its_wait_to_its_end(
