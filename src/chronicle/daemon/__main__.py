@@ -20,11 +20,12 @@ def main() -> int:
     )
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="how it logs to stderr")
     parser.add_argument("--until-idle", action="store_true", help="end when the last mount is unmounted")
+    parser.add_argument("--spare", action="store_true", help="keep a process ready for the next mount, after the first")
     arguments = parser.parse_args()
     log_to_stderr(arguments.log_format)
     directory = arguments.directory.absolute()
     try:
-        supervisor = Supervisor(directory, until_idle=arguments.until_idle)
+        supervisor = Supervisor(directory, until_idle=arguments.until_idle, spare=arguments.spare)
     except (ChronicleError, OSError) as error:
         sys.stdout.write(f"{error}\n")
         _log.error("the daemon does not start", extra={"reason": str(error)})

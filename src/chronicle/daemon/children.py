@@ -75,6 +75,11 @@ def _settle_in(name: str, parent: int, keep: Collection[int]) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:  # it died before that was set
         os._exit(1)
+    name_process(name)
+
+
+def name_process(name: str) -> None:
+    """What process lists call this process; at most 15 bytes."""
     _libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 

@@ -18,6 +18,7 @@ from chronicle.daemon.hands import hand
 from chronicle.daemon.lines import Ended, Failed, Leave, NeedHand, Ready, hear, pair, tell
 from chronicle.daemon.notes import Note, Notes
 from chronicle.daemon.replacing import DEATHS, WITHIN_SECONDS, pause_before_next
+from chronicle.daemon.spares import Spare, Spares
 from chronicle.daemon.worker import work
 from chronicle.layout import Layout
 from chronicle.model.errors import (
@@ -55,6 +56,7 @@ class House(Protocol):
     notes: Notes
     abilities: Abilities
     server: "Server[SupervisorRequest]"
+    spares: Spares
 
     def gone(self, keeper: "Keeper") -> None:
         """The mount is no more."""
@@ -89,6 +91,7 @@ class Keeper:
         self._line: socket.socket | None = None
         self._failure: Exception | None = None
         self._ended: Ended | None = None
+        self._is_beginning = False
         self._generation = 0
         self._to_mount: list[Reply] = []
         self._to_unmount: list[Reply] = []
@@ -130,7 +133,7 @@ class Keeper:
                 self._layout, MountNote(str(self.mountpoint), self._backend, str(self._house.directory))
             )
             self._open()
-            self._fork()
+            self._start_worker()
         except BaseException:
             self._let_go()
             raise
@@ -169,8 +172,7 @@ class Keeper:
             self._device = device.open_device(self._options)
             self._memory = TakeoverMemory.new()
 
-    def _fork(self) -> None:
-        ours, theirs = pair()
+    def _start_worker(self) -> None:
         order = Order(
             workspace=self.workspace,
             mountpoint=self.mountpoint,
@@ -179,18 +181,15 @@ class Keeper:
             device=-1 if self._device is None else self._device,
             memory=-1 if self._memory is None else self._memory.fd,
         )
-        keep = {theirs.fileno(), *(number for number in (order.device, order.memory) if number >= 0)}
+        self._is_beginning = True
         try:
-            with theirs:
-                self._pid, self._pidfd = children.start("chronicle-mount", lambda: work(order, theirs), keep)
+            self._pid, self._pidfd, self._line = self._house.spares.give(order) or _forked(order)
         except OSError:
-            ours.close()
+            self._has_begun()
             raise
-        ours.setblocking(False)
-        self._line = ours
         self._ended = None
         self._generation += 1
-        self._house.server.look_at(ours.fileno(), self._told)
+        self._house.server.look_at(self._line.fileno(), self._told)
         self._house.server.look_at(self._pidfd, self._died)
         self._kill_unless(BEGIN_SECONDS, lambda: self._state in ("starting", "replacing"))
 
@@ -204,6 +203,12 @@ class Keeper:
                 os.kill(self._pid, signal.SIGKILL)
 
         self._house.server.later(seconds, look)
+
+    def _has_begun(self) -> None:
+        """The worker serves, or never will."""
+        if self._is_beginning:
+            self._is_beginning = False
+            self._house.spares.begun()
 
     # --- serving
 
@@ -226,6 +231,7 @@ class Keeper:
                 _log.warning("a worker says what is not its to say")
 
     def _ready(self) -> None:
+        self._has_begun()
         if self._state == "ending":
             self._send_leave()
             return
@@ -285,6 +291,7 @@ class Keeper:
     def _died(self) -> None:
         """The worker is gone, however."""
         self._drain()
+        self._has_begun()
         _, status = os.waitpid(self._pid, 0)
         code = os.waitstatus_to_exitcode(status)
         self._forget_worker()
@@ -325,7 +332,7 @@ class Keeper:
         try:
             if self._backend == "fuse" and not self._house.abilities.resend:
                 self._mount_anew()
-            self._fork()
+            self._start_worker()
         except (ChronicleError, OSError) as error:
             self._failure = error
             self._deaths.append(time.monotonic())
@@ -381,6 +388,20 @@ class Predicate(Protocol):
 
     def __call__(self) -> bool:
         """Its answer."""
+
+
+def _forked(order: Order) -> Spare:
+    """A new process with this order."""
+    ours, theirs = pair()
+    keep = {theirs.fileno(), *(number for number in (order.device, order.memory) if number >= 0)}
+    try:
+        with theirs:
+            pid, pidfd = children.start("chronicle-mount", lambda: work(order, theirs), keep)
+    except OSError:
+        ours.close()
+        raise
+    ours.setblocking(False)
+    return Spare(pid, pidfd, ours)
 
 
 def _backend(wanted: str, abilities: Abilities) -> tuple[Literal["fuse", "watch"], str | None]:

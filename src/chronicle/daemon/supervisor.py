@@ -19,6 +19,7 @@ from chronicle.daemon import children
 from chronicle.daemon.client import LOCK, SOCKET, own_directory
 from chronicle.daemon.keeper import Keeper
 from chronicle.daemon.notes import Notes
+from chronicle.daemon.spares import Spares
 from chronicle.layout import Layout
 from chronicle.model.errors import InvalidInputError, NotFoundError, WorkspaceBusyError
 from chronicle.mount.device import Abilities, probe
@@ -34,8 +35,8 @@ _decoder: msgspec.json.Decoder[SupervisorRequest] = msgspec.json.Decoder(Supervi
 class Supervisor:
     """One per directory. Single-threaded, so that it may fork at any moment."""
 
-    def __init__(self, directory: Path, *, until_idle: bool = False) -> None:
-        """Makes the directory and takes it.
+    def __init__(self, directory: Path, *, until_idle: bool = False, spare: bool = False) -> None:
+        """Makes the directory and takes it. `spare`: a process is kept ready for the next mount.
 
         Raises:
             WorkspaceBusyError: another supervisor has it.
@@ -48,6 +49,9 @@ class Supervisor:
         self.notes = Notes(directory / "mounts")
         self.abilities: Abilities = probe()
         self.server: Server[SupervisorRequest] = Server(listen(directory / SOCKET), _decoder, self._handle)
+        self.spares = Spares(self.server, directory)
+        if not spare:
+            self.spares.close()
         self._keepers: dict[str, Keeper] = {}
         self._ending = False
 
@@ -81,6 +85,7 @@ class Supervisor:
     def end(self) -> None:
         """Unmounts everything, then ends the loop. Idempotent."""
         self._ending = True
+        self.spares.close()
         for keeper in list(self._keepers.values()):
             keeper.leave(None)
         self._stop_when_empty()

@@ -251,6 +251,12 @@ class CoordinatorSettings(_Shared):
         "auto",
         "no processor sleeps during a burst of file requests; auto: on hosts with at most 16 processors",
     )
+    chronicle_spare: bool = setting(
+        "CHRONICLE_SPARE",
+        boolean,
+        "true",
+        "a process for the next workspace that is opened is kept ready for 5 minutes after the last: quicker starts for 8 MiB",
+    )
     replica_url: str | None = setting(
         "LITESTREAM_REPLICA_URL",
         str,

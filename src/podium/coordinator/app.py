@@ -158,6 +158,7 @@ def _workspaces(settings: CoordinatorSettings, processes: LocalProcessHost, cata
         in_namespaces=bool(processes.plan.namespaces),
         linger=settings.chronicle_linger_seconds,
         keep_awake=settings.chronicle_keep_awake,  # type: ignore[arg-type] # one of the three
+        spare=settings.chronicle_spare,
     )
     return VersionedWorkspaces(settings.data, versioned, Whose(tenant_of, owner_of))
 

@@ -42,7 +42,10 @@ _SCRIPT: Final = Path(__file__).with_name("chronicled.py")
 class Supervision:
     """Keeps one supervisor running. `came_back` is called when a new one is there after another died."""
 
-    def __init__(self, directory: Path, shared: Callable[[], str], came_back: Callable[[], None]) -> None:
+    def __init__(
+        self, directory: Path, shared: Callable[[], str], came_back: Callable[[], None], *, spare: bool = False
+    ) -> None:
+        self._options = ["--log-format", "json", *(["--spare"] if spare else [])]
         self.directory = directory
         self._shared = shared
         self._came_back = came_back
@@ -105,7 +108,7 @@ class Supervision:
         # From the main thread: the signal of the parent's death comes when the *thread* that started it ends (prctl(2)).
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", str(_SCRIPT), str(os.getpid()), self._shared()),
-            *("--directory", str(self.directory), "--log-format", "json"),
+            *("--directory", str(self.directory), *self._options),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
         )

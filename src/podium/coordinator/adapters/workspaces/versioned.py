@@ -61,13 +61,15 @@ UPLOAD_SECONDS: Final = 60.0
 
 class VersionedSettings(NamedTuple):
     """`backend`: what is asked for. `pooled`: contents are stored once for a tenant. `in_namespaces`: agents see mounts
-    only through mount namespaces of their own. `linger` in seconds. `keep_awake` as of `chronicle.daemon.client.Daemon.mount`."""
+    only through mount namespaces of their own. `linger` in seconds. `keep_awake` as of `chronicle.daemon.client.Daemon.mount`,
+    `spare` as of `chronicle.daemon.client.DaemonProcess.start`."""
 
     backend: Wanted = "auto"
     pooled: bool = True
     in_namespaces: bool = False
     linger: float = LINGER_SECONDS
     keep_awake: Awake = "auto"
+    spare: bool = False
 
 
 class Whose(NamedTuple):
@@ -102,6 +104,7 @@ class VersionedWorkspaces:
             self._places.daemon,
             lambda: str(self._places.agents) if self._shared else "",
             lambda: self._mounts.come_back(self._known.values()),
+            spare=settings.spare,
         )
 
     # ── what there is ───────────────────────────────────────────────────────────────────────────────────────
