@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from diminuendo.acp.failures import by_podium
@@ -80,8 +80,7 @@ class OpenSession:
         self.settings = self.offers.settled({})
         past = await self._past(stream)
         steps = [step for event in surviving(past) for step in self._conversation.take(event)]
-        told = [step.update for step in steps if isinstance(step, Show)]
-        for update in updates.coalesced(told) if replay else ():
+        for update in updates.coalesced(_told(steps)) if replay else ():
             self._show(update)
             await self._peer.outlet.room()
         for step in steps:
@@ -326,3 +325,12 @@ class OpenSession:
         for task in self._asked.values():
             task.cancel()
         self._asked.clear()
+
+
+def _told(steps: Iterable[Step]) -> Iterator[Update]:
+    """What one who comes later is shown."""
+    for step in steps:
+        if isinstance(step, Show):
+            yield step.update
+        elif isinstance(step, Resolved):
+            yield from step.said

@@ -95,7 +95,7 @@ class Peer:
         self._tasks = TaskOwner(name)
         self._made = 0
         self._waiting: dict[Id, asyncio.Future[Any]] = {}
-        self._working: dict[Id, asyncio.Task[None]] = {}
+        self._working: dict[Id, asyncio.Task[Any]] = {}
         self._closed = False
 
     # ── what comes ───────────────────────────────────────────────────────────────────────────────────────────
@@ -135,30 +135,28 @@ class Peer:
             text = "too many requests at once" if request.id not in self._working else "a request has this id already"
             answer(messages.failure(request.id, RpcError(INVALID_REQUEST, text)))
             return
-        self._working[request.id] = self._tasks.start(self._answer(request, answer), request.method)
-
-    async def _answer(self, request: Request, answer: Callable[[bytes], None]) -> None:
         assert self.handler is not None
-        then: Callable[[], None] | None = None
-        try:
-            found = await self.handler.request(request.method, request.params)
-            if isinstance(found, Answered):
-                found, then = found
-            told = messages.success(request.id, found)
-        except RpcError as error:
-            told = messages.failure(request.id, error)
-        except asyncio.CancelledError:
-            if self._closed:
-                raise
-            told = messages.failure(request.id, RpcError(CANCELLED, "the request was cancelled"))
-        except Exception:  # a fault of ours ends one request, not the connection  # noqa: BLE001
-            _log.exception("acp_request_failed", extra={"method": request.method})
-            told = messages.failure(request.id, RpcError(INTERNAL_ERROR, "something is wrong on our side"))
-        finally:
-            self._working.pop(request.id, None)
-        answer(told)
-        if then is not None:
-            then()
+        work = self.handler.request(request.method, request.params)
+        task = self._working[request.id] = self._tasks.start(work, request.method, awaited=True)
+        # Not in the task itself: one that is cancelled before its first step never gets to an answer.
+        task.add_done_callback(lambda done: self._answer(request, done, answer))
+
+    def _answer(self, request: Request, done: asyncio.Task[Any], answer: Callable[[bytes], None]) -> None:
+        self._working.pop(request.id, None)
+        if self._closed:
+            return
+        error = RpcError(CANCELLED, "the request was cancelled") if done.cancelled() else done.exception()
+        if error is None:
+            found = done.result()
+            result, then = found if isinstance(found, Answered) else (found, None)
+            answer(messages.success(request.id, result))
+            if then is not None:
+                then()
+            return
+        if not isinstance(error, RpcError):  # a fault of ours ends one request, not the connection
+            _log.error("acp_request_failed", extra={"method": request.method}, exc_info=error)
+            error = RpcError(INTERNAL_ERROR, "something is wrong on our side")
+        answer(messages.failure(request.id, error))
 
     async def _hear(self, notification: Notification) -> None:
         assert self.handler is not None

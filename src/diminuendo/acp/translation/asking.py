@@ -8,12 +8,13 @@ questions                elicitation/create with a form, where the client shows 
 ```
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from diminuendo.acp.translation.params import FormAnswer, PermissionAnswer
+from diminuendo.acp.translation.updates import Update, chunk
 from diminuendo.domain.events import PermissionRequested, Question, QuestionRequested
 from podium.wire.commands import AnswerContent
 
@@ -134,6 +135,19 @@ Asking = Permission | Questions | Form
 def asking(asked: QuestionRequested, *, forms: bool) -> Asking:
     """Questions, in the way the client can be asked."""
     return Form(asked) if forms and asked.questions else Questions(asked)
+
+
+def transcript(asked: QuestionRequested, answers: Mapping[str, Any]) -> list[Update]:
+    """Questions that were answered, and the answers, as parts of a conversation."""
+    told: list[Update] = []
+    for question in asked.questions:
+        answer = answers.get(question.id)
+        words = ", ".join(map(str, answer)) if isinstance(answer, list) else "" if answer is None else str(answer)
+        message_id = f"{asked.request_id}:{question.id}"
+        told.append(chunk("agent_message_chunk", _worded(question), f"ask-{message_id}"))
+        if words:
+            told.append(chunk("user_message_chunk", words, f"answer-{message_id}"))
+    return told
 
 
 def _chosen(answer: Any) -> str | None:

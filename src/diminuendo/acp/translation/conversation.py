@@ -47,9 +47,11 @@ class Ask(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """What was asked is answered, by whomever, or not wanted any more."""
+    """What was asked is answered, by whomever, or not wanted any more. `said`: questions and answers as one who comes later is
+    shown them."""
 
     request_id: str
+    said: list[Update]
 
 
 class Chosen(NamedTuple):
@@ -89,6 +91,7 @@ class Conversation:
         self._thought_id = ""
         self._streamed = False
         self._cost = 0
+        self._questions: dict[str, events.QuestionRequested] = {}
 
     def take(self, event: JournalEvent) -> list[Step]:
         """What follows from the next event. Never raises for what an agent may have put into it."""
@@ -196,10 +199,16 @@ class Conversation:
         return [Ask(asking.Permission(mapped, told), event.turn_id or "")]
 
     def _question(self, mapped: events.QuestionRequested, _: dict[str, Any], event: JournalEvent) -> list[Step]:
-        return [Ask(asking.asking(mapped, forms=self._client.forms), event.turn_id or "")] if mapped.questions else []
+        if not mapped.questions:
+            return []
+        self._questions[mapped.request_id] = mapped
+        return [Ask(asking.asking(mapped, forms=self._client.forms), event.turn_id or "")]
 
-    def _resolved(self, mapped: events.ApprovalResolved, _: dict[str, Any], __: JournalEvent) -> list[Step]:
-        return [Resolved(mapped.request_id)]
+    def _resolved(self, mapped: events.ApprovalResolved, content: dict[str, Any], _: JournalEvent) -> list[Step]:
+        asked = self._questions.pop(mapped.request_id, None)
+        answers = content.get("answers")
+        said = asking.transcript(asked, answers) if asked is not None and isinstance(answers, dict) else []
+        return [Resolved(mapped.request_id, said)]
 
     # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -47,7 +47,7 @@ class Terminals:
     def exit(self, mapped: TerminalComplete, signal: Any) -> list[Update]:
         """A command ended."""
         terminal = self._open.pop(mapped.terminal_id, None)
-        if terminal is None:
+        if terminal is None or not (terminal.own or self._shown_live):
             return []
         status = ("completed" if mapped.exit_code == 0 else "failed") if terminal.own else None
         ended = {"terminal_id": mapped.terminal_id, "exit_code": mapped.exit_code, "signal": signal}

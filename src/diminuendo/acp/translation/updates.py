@@ -65,21 +65,29 @@ def title(text: str) -> Update:
 
 
 def coalesced(given: Iterable[Update]) -> list[Update]:
-    """The same with pieces of one message joined: a conversation that is replayed needs no streaming."""
+    """The same with what belongs together joined: a conversation that is replayed needs no streaming."""
     found: list[Update] = []
     for update in given:
-        if found and _continues(found[-1], update):
-            found[-1] = chunk(
-                update["sessionUpdate"], found[-1]["content"]["text"] + update["content"]["text"], update["messageId"]
-            )
-        else:
+        joined = _joined(found[-1], update) if found else None
+        if joined is None:
             found.append(update)
+        else:
+            found[-1] = joined
     return found
 
 
-def _continues(before: Update, update: Update) -> bool:
-    same = all(before.get(name) == update.get(name) for name in ("sessionUpdate", "messageId"))
-    return same and "messageId" in update and before["content"]["type"] == update["content"]["type"] == "text"
+def _joined(before: Update, update: Update) -> Update | None:
+    """Two updates that follow each other as one: pieces of a message, or what is told of a tool call."""
+    if "_meta" in before or "_meta" in update:
+        return None
+    if update["sessionUpdate"] == "tool_call_update":
+        same = before.get("toolCallId") == update["toolCallId"]
+        return {**before, **update, "sessionUpdate": before["sessionUpdate"]} if same else None
+    if before.get("messageId", "") != update.get("messageId"):
+        return None
+    if before["content"]["type"] != "text" or update["content"]["type"] != "text":
+        return None
+    return chunk(update["sessionUpdate"], before["content"]["text"] + update["content"]["text"], update["messageId"])
 
 
 def _given(more: Mapping[str, Any]) -> dict[str, Any]:
