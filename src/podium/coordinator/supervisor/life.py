@@ -147,8 +147,7 @@ class Life:
 
     @property
     def wants_process(self) -> bool:
-        """Whether there is work that needs the process. A turn that waits for a person does not, nor does
-        an agent that has spent its budget."""
+        """Whether there is work that needs the process. A turn that waits for a person does not, nor does an agent without budget."""
         queue = self._instance.queue
         return queue.has_work and not self._instance.requests.of_running_turn() and not self._instance.budget.is_spent
 
@@ -378,9 +377,7 @@ class Life:
             facts.instance_id, facts.agent_id, facts.secrets, prepared.manifest.brokered
         )
         spec = process_spec(instance, prepared, workspace, brokered)
-        opening = around.tasks.start(
-            instance.files.open(prepared), f"open the workspace of {facts.agent_id}", awaited=True
-        )
+        opening = around.tasks.start(instance.files.open(prepared), f"workspace of {facts.agent_id}", awaited=True)
         try:
             self.outlet.connect(await around.processes.start(spec, self._link, opening))
         finally:
@@ -400,10 +397,8 @@ class Life:
             self._attention.clear()
             if self._exit is not None:
                 raise StartFailure(f"the process ended before it was ready ({told(self._exit)})")
-            if self._init_error is not None:
-                raise StartFailure(self._init_error)
-            if self._kill_why is not None:
-                raise StartFailure(self._kill_why)
+            if (why := self._init_error or self._kill_why) is not None:
+                raise StartFailure(why)
 
     async def _watch(self) -> None:
         """Until the process is gone."""
@@ -449,8 +444,7 @@ class Life:
             self._endings.slept(self._shutdown, self._exit)
             return self._shutdown == "idle" and (self._wake_again or self.wants_process)
         why = failure or self._kill_why or f"the process ended by itself ({told(self._exit)})"
-        ended = self._exit if failure is None else None
-        wait = self._endings.by_policy(why, ended, error=self._start_error)
+        wait = self._endings.by_policy(why, self._exit if failure is None else None, error=self._start_error)
         if wait is None:
             return False
         self._starting = True
