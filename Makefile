@@ -5,10 +5,11 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV_VERSION := 0.13.8
 STAMP := $(VENV)/.set-up
-WORKERS ?= 2
+# Tests wait more than they compute: with one process more than there are processors none of these is idle.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 SECONDS ?= 1800
 
-.PHONY: help setup demo check lint test bench bench-chronicle bench-cluster docs soak clean
+.PHONY: help setup demo check lint test image-test bench bench-chronicle bench-cluster docs soak clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -31,7 +32,12 @@ check: lint ## linters, types, layers, sizes and unit tests: the fast loop
 test: setup ## linters and the whole suite
 	@bash tools/install_test_programs.sh
 	@bash tools/lint.sh
-	@$(PY) tools/run_tests.py tests -n $(WORKERS) --dist=loadfile
+	@$(PY) tools/run_tests.py tests -n $(WORKERS) --dist=loadfile --no-loadscope-reorder
+
+image-test: setup ## builds the whole image with Docker, or buildah and podman, and runs a cluster of its containers; some minutes
+	@bash tools/install_test_programs.sh
+	@bash tools/set_up_image_tools.sh
+	@$(PY) -m pytest tests/system/deploy/image/whole_image.py -q
 
 soak: setup ## the crash proofs, RUNS times over, and the fault bench of the cluster for SECONDS
 	@PODIUM_FAULT_RUNS=$${RUNS:-25} $(PY) -m pytest tests/faults --ignore=tests/faults/cluster -n $(WORKERS) -q

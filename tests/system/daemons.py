@@ -115,21 +115,26 @@ class Daemons:
         """What a daemon has written so far."""
         return (self.directory / f"{daemon}.log").read_text(errors="replace")
 
-    async def ready(self) -> None:
-        """Waits until the gateway says that everything is ready.
+    async def ready(self, *others: "Daemons", coordinators: int = 1) -> None:
+        """Waits until the gateway says that everything is ready, and knows of so many coordinators.
 
         Raises:
-            AssertionError: it did not happen in time; with what the daemons wrote last.
+            AssertionError: it did not happen in time, or a daemon of these or of the `others` ended; with what was written last.
         """
         end = time.monotonic() + READY_SECONDS
         async with aiohttp.ClientSession() as session:
             while time.monotonic() < end:
-                if await _answers(session, f"{self.url}/ready") and await self._has_coordinator(session):
+                if await _answers(session, f"{self.url}/ready") and await self._knows(session, coordinators):
                     return
-                for daemon, process in self._running.items():
-                    assert process.poll() is None, f"{daemon} ended:\n{self.said(daemon)[-4000:]}"
+                for daemons in (self, *others):
+                    daemons.check()
                 await asyncio.sleep(0.02)
         raise AssertionError("not ready:\n" + "\n".join(self.said(daemon)[-4000:] for daemon in self._running))
+
+    def check(self) -> None:
+        """Fails, with what it wrote last, when a daemon has ended by itself."""
+        for daemon, process in self._running.items():
+            assert process.poll() is None, f"{daemon} ended:\n{self.said(daemon)[-4000:]}"
 
     async def start_all(self) -> None:
         """Starts both and waits until they are ready."""
@@ -152,10 +157,10 @@ class Daemons:
             assert answer.status == 201, made
             return str(made["key"])
 
-    async def _has_coordinator(self, session: aiohttp.ClientSession) -> bool:
+    async def _knows(self, session: aiohttp.ClientSession, coordinators: int) -> bool:
         headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
         async with session.get(f"{self.url}/api/v1/coordinators", headers=headers) as answer:
-            return answer.status == 200 and bool((await answer.json())["items"])
+            return answer.status == 200 and len((await answer.json())["items"]) >= coordinators
 
     def _environment(self) -> dict[str, str]:
         base = {key: value for key, value in os.environ.items() if not key.startswith(("PODIUM_", "OTEL_"))}

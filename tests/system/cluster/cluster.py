@@ -55,7 +55,7 @@ class Cluster:
         for gateway in self.gateways:
             gateway.start("gateway")
         for gateway in self.gateways:
-            await gateway.ready()
+            await gateway.ready(*self.hosts, coordinators=len(self.hosts))
 
     def close(self) -> None:
         """Ends everything."""
