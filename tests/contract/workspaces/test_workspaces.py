@@ -37,6 +37,29 @@ async def test_a_new_workspace_holds_the_template_and_stays_as_it_is_left(
     assert (path / "a" / "b.txt").read_text() == "changed"
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.003, 0.01, 0.03])
+async def test_a_workspace_whose_opening_was_cancelled_at_any_moment_can_be_opened_and_removed(
+    workspaces: Workspaces, deployment: Make, pause: float
+) -> None:
+    prepared = deployment()
+    for _ in range(2):
+        opening = asyncio.get_running_loop().create_task(workspaces.open("one", prepared, owner=None))
+        await asyncio.wait({opening}, timeout=pause)
+        opening.cancel()
+        await asyncio.wait({opening})
+        await workspaces.remove("one")
+        assert not workspaces.place("one").exists()
+    opening = asyncio.get_running_loop().create_task(workspaces.open("one", prepared, owner=None))
+    await asyncio.wait({opening}, timeout=pause)
+    opening.cancel()
+    await asyncio.wait({opening})
+    path = await workspaces.open("one", prepared, owner=None)
+    assert path == workspaces.place("one")
+    (path / "f").write_text("x")
+    await workspaces.barrier("one")
+    assert await workspaces.work("one", lambda library: library.read(b"f"), seconds=10) == b"x"
+
+
 async def test_a_library_reads_and_writes_whether_it_is_open_or_not(workspaces: Workspaces, deployment: Make) -> None:
     assert not workspaces.exists("one")
     with pytest.raises(WorkspaceNotFoundError), workspaces.library("one"):

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,9 @@ import type { FromAgent } from "../src/wire/link.ts";
 const RUN = join(import.meta.dir, "..", "src", "run.ts");
 const ENTRIES = join(import.meta.dir, "entries");
 
+/** An agent that answers nothing. */
+const AGENT = 'import { BaseAgent } from "@podium/ts"; export default class Mine extends BaseAgent {}';
+
 interface Ran {
   readonly code: number;
   readonly stdout: string;
@@ -18,8 +21,16 @@ interface Ran {
   readonly frames: FromAgent[];
 }
 
+/** What a process is started with, beside its arguments. */
+interface Given {
+  readonly secrets?: Record<string, string>;
+  readonly env?: Record<string, string>;
+  /** A descriptor, which is its fourth. */
+  readonly gate?: number;
+}
+
 /** Runs an entry as the coordinator does, sends it one message, and shuts it down when that is answered. */
-async function ran(args: readonly string[], secrets: Record<string, string> = {}): Promise<Ran> {
+async function ran(args: readonly string[], { secrets = {}, env = {}, gate }: Given = {}): Promise<Ran> {
   const folder = mkdtempSync(join(tmpdir(), "podium-run-"));
   const frames: FromAgent[] = [];
   const server = createServer((socket) => {
@@ -44,18 +55,21 @@ async function ran(args: readonly string[], secrets: Record<string, string> = {}
   const path = join(folder, "link.sock");
   await new Promise<void>((listening) => server.listen(path, listening));
   const child = Bun.spawn([process.execPath, RUN, ...args], {
-    env: { PODIUM_SOCKET: path },
-    stdout: "pipe",
-    stderr: "pipe",
+    env: { PODIUM_SOCKET: path, ...env },
+    stdio: ["ignore", "pipe", "pipe", ...(gate === undefined ? [] : [gate])],
   });
-  const [code, stdout, stderr] = await Promise.all([child.exited, child.stdout.text(), child.stderr.text()]);
+  const [code, stdout, stderr] = await Promise.all([
+    child.exited,
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
   server.close();
   rmSync(folder, { recursive: true, force: true });
   return { code, stdout, stderr, frames };
 }
 
 test("what is printed stays off the link, and errors nobody caught are logged and end nothing", async () => {
-  const { code, stdout, stderr, frames } = await ran(["run", ENTRIES, "noisy.ts"], { KEY: "s3cret" });
+  const { code, stdout, stderr, frames } = await ran(["run", ENTRIES, "noisy.ts"], { secrets: { KEY: "s3cret" } });
   expect([code, stdout, stderr]).toEqual([0, "module loaded\nto stdout Secrets(KEY=…)\n", "to stderr\n"]);
   const logged = frames.filter((frame) => frame.type === "log");
   expect(logged.map((record) => [record.level, record.message])).toEqual([
@@ -75,14 +89,31 @@ test("an entry that can't be loaded is told on stderr, without connecting", asyn
   expect(broken.stderr).toMatch(/importing broken\.ts failed: RangeError: no key[^]+caused by RangeError: no key\n +at/);
 });
 
+test("an entry is loaded in the workspace, when the gate says that it is there", async () => {
+  const place = realpathSync(mkdtempSync(join(tmpdir(), "podium-place-")));
+  const [open, closed] = [join(place, "open"), join(place, "closed")];
+  writeFileSync(open, "1");
+  writeFileSync(closed, "");
+  writeFileSync(join(place, "agent.ts"), `${AGENT} console.log(process.cwd());`);
+  const env = { AGENT_WORKSPACE: join(place, "workspace") };
+  const gates = [openSync(open, "r"), openSync(closed, "r")];
+  const never = await ran(["run", place, "agent.ts", "3"], { env, gate: gates[1]! });
+  expect([never.code, never.stdout, never.frames]).toEqual([1, "", []]);
+  expect(never.stderr).toContain("the workspace did not come");
+  mkdirSync(env.AGENT_WORKSPACE);
+  const { code, stdout, stderr } = await ran(["run", place, "agent.ts", "3"], { env, gate: gates[0]! });
+  expect([code, stdout, stderr]).toEqual([0, `${env.AGENT_WORKSPACE}\n`, ""]);
+  for (const gate of gates) closeSync(gate);
+  rmSync(place, { recursive: true, force: true });
+});
+
 test("a bundle that holds another copy of the SDK gets the one that serves it", async () => {
   const bundle = mkdtempSync(join(tmpdir(), "podium-bundle-"));
   const other = join(bundle, "node_modules", "@podium", "ts");
   mkdirSync(other, { recursive: true });
   writeFileSync(join(other, "package.json"), JSON.stringify({ name: "@podium/ts", type: "module", main: "index.js" }));
   writeFileSync(join(other, "index.js"), "export class BaseAgent {}");
-  const agent = 'import { BaseAgent } from "@podium/ts"; export default class Mine extends BaseAgent {}';
-  writeFileSync(join(bundle, "agent.ts"), agent);
+  writeFileSync(join(bundle, "agent.ts"), AGENT);
   const { code, stderr, frames } = await ran(["run", bundle, "agent.ts"]);
   rmSync(bundle, { recursive: true, force: true });
   expect([code, stderr]).toEqual([0, ""]);

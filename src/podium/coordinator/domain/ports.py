@@ -136,8 +136,8 @@ class ProcessHost(Protocol):
     ) -> AgentProcess:
         """Starts and links a process. Bounded, but for the wait for its workspace.
 
-        Nothing of the author's runs, and nobody looks into the workspace, before `opened` is done (None: it is there). What can be done
-        without is done meanwhile. What `opened` raises is raised here.
+        Nothing of the author's runs in it, and nobody looks into the workspace, before `opened` is done (None: it is there). What can be
+        done without is done meanwhile. What `opened` raises is raised here.
 
         Raises:
             ProcessStartError: the interpreter, the author's module or the host refused.
