@@ -81,6 +81,7 @@ resource "aws_lb_listener_rule" "this" {
   for_each = { gateway = var.gateway_domain, diminuendo = var.diminuendo_domain }
 
   listener_arn = aws_lb_listener.https.arn
+  priority     = each.key == "gateway" ? 10 : 20
 
   action {
     type             = "forward"

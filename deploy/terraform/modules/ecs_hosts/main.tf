@@ -33,7 +33,7 @@ resource "aws_iam_instance_profile" "this" {
 
 resource "aws_launch_template" "this" {
   name_prefix            = "${var.name}-"
-  image_id               = data.aws_ssm_parameter.ami.value
+  image_id               = data.aws_ssm_parameter.ami.insecure_value
   instance_type          = var.instance_type
   vpc_security_group_ids = [var.security_group_id]
   ebs_optimized          = true
