@@ -7,6 +7,8 @@ PROMISES: dict[str, dict[str, str]] = {
         "CLIENT-BREAKER": "A circuit breaker keeps calls from a service that is down.",
         "CLIENT-RETRY": "What may be sent again is retried with bounded, jittered waits.",
         "CLIENT-RESUME": "A connection resumes after the last event its user saw.",
+        "CLIENT-SESSIONS": "Events of a session come once and in order, over connections that are cut.",
+        "CLIENT-BROWSER": "A page of an allowed origin uses agents in a real browser; a cut connection and a reload lose nothing.",
         "CLIENT-CLOSE-CODES": "Each close code is met by what it asks for: resume, wait, or an error.",
     },
     "commands": {

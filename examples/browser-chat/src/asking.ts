@@ -1,8 +1,14 @@
 import type { Answer, PermissionRequested, Question, QuestionRequested } from "@podium/client/sessions";
 import { element, shown } from "./element.ts";
 
-/** What an agent asks, as a form; `give` gets the answer. */
+/** What an agent asks, as a form whose title says in short what it is about; `give` gets the answer. */
 export function asking(asked: QuestionRequested | PermissionRequested, give: (answer: Answer) => void): HTMLFormElement {
+  const form = formOf(asked, give);
+  form.title = asked.type === "question_requested" ? asked.questions.map(({ question }) => question).join(" ") : asked.toolName;
+  return form;
+}
+
+function formOf(asked: QuestionRequested | PermissionRequested, give: (answer: Answer) => void): HTMLFormElement {
   return asked.type === "question_requested" ? questions(asked, give) : permission(asked, give);
 }
 

@@ -104,8 +104,7 @@ class Turn {
         this.#part(event.requestId, () => asking(event, (given) => answer(event.requestId, given)));
         return;
       case "approval_resolved":
-        this.#parts.get(event.requestId)?.replaceWith(element("p", { className: "note", textContent: `→ ${event.outcome}` }));
-        return;
+        return this.#resolved(event.requestId, event.outcome);
       case "usage_update":
         return this.note(`${event.model}: ${event.inputTokens} tokens in, ${event.outputTokens} out`);
       case "turn_complete":
@@ -140,6 +139,11 @@ class Turn {
     if (tool === undefined) return;
     tool.children[0]!.textContent = tool.children[0]!.textContent.replace("…", mark);
     tool.children[2]!.textContent = text;
+  }
+
+  #resolved(requestId: string, outcome: string): void {
+    const form = this.#parts.get(requestId);
+    form?.replaceWith(element("p", { className: "note", textContent: `${form.title} → ${outcome}` }));
   }
 
   #end(text: string, kind = ""): void {

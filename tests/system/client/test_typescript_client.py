@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 from podium.base.bun import find_bun
 from podium.wire import files
 from tests.bun import needs_bun
+from tests.system.cables import Cable, cable
 from tests.system.cli.platforms import Up, descendants, running
 
 pytestmark = needs_bun
@@ -27,11 +28,13 @@ ROOT = Path(__file__).parents[3]
 TYPESCRIPT = ROOT / "typescript"
 PROGRAMS = TYPESCRIPT / "client" / "test" / "programs"
 COUNTER = ROOT / "examples" / "counter"
+TOOLSMITH = ROOT / "examples" / "toolsmith"
 RUN_SECONDS = 100.0
 LAST = 120
 KILLS = {"10": "gateway", "30": "connection", "50": "agent", "80": "coordinator", "100": "connection"}
 
 CONSUMER = """
+import { SessionClient, type SessionEvent } from "@podium/client/sessions";
 import { isKind, PodiumClient, PodiumConnectionError, type PodiumConnection, type PodiumEvent } from "@podium/client";
 
 export async function last(stream: PodiumConnection): Promise<PodiumEvent | undefined> {
@@ -58,6 +61,21 @@ try {
   const { operation, instanceId, status, code, retryable, cause } = error;
   console.log(alive, operation, instanceId, status, code, retryable, cause instanceof Error);
 }
+export function textOf(event: SessionEvent): string {
+  switch (event.type) {
+    case "text_delta":
+      return event.text;
+    case "turn_complete":
+      return event.finalText;
+    default:
+      return event.type;
+  }
+}
+
+const sessions = new SessionClient({ url: "https://agents.example", token: async () => "jwt" });
+sessions.session("a").on("permission_requested", ({ options }) => console.log(options.map(({ optionId }) => optionId)));
+// @ts-expect-error an event has no such member
+sessions.session("a").on("turn_started", (event) => event.text);
 // @ts-expect-error a file has no such member
 void podium.readFile("inst-a", "a").then((file) => file.nothing);
 """
@@ -142,9 +160,10 @@ def _node() -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A platform with the counter."""
-    with running(tmp_path_factory.mktemp("platform")) as made:
-        made.run("deploy", str(COUNTER))
+    """A platform with the counter and the toolsmith, and a Diminuendo over it."""
+    with running(tmp_path_factory.mktemp("platform"), DIMINUENDO_ENABLE="true") as made:
+        for example in (COUNTER, TOOLSMITH):
+            made.run("deploy", str(example))
         yield made
 
 
@@ -214,12 +233,12 @@ def test_a_stream_survives_the_death_of_everything_behind_it(tmp_path: Path, run
 
 async def _count(up: Up, runtime: Runtime) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     access = _access(up)
-    async with _cable(access["PODIUM_URL"]) as cable:
-        return await _count_over(cable, up, runtime, {**access, "PODIUM_URL": cable.url})
+    async with cable(access["PODIUM_URL"]) as made:
+        return await _count_over(made, up, runtime, {**access, "PODIUM_URL": made.url})
 
 
 async def _count_over(
-    cable: "_Cable", up: Up, runtime: Runtime, access: dict[str, str]
+    cable: Cable, up: Up, runtime: Runtime, access: dict[str, str]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         *runtime.command_of("resume.mjs", str(LAST)),
@@ -261,52 +280,53 @@ def _agent_pid(up: Up, workspace: str) -> int:
     raise AssertionError(f"no process works in {workspace}")
 
 
-class _Cable:
-    """A port that leads to another one, until it is cut: then all connections break at once, and new ones can be made."""
+@pytest.mark.proves("CLIENT-SESSIONS")
+def test_sessions_are_whole_over_a_connection_that_is_cut(up: Up, runtime: Runtime) -> None:
+    said = asyncio.run(_talk(up, runtime))
+    seqs = said.pop("seqs")
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert said.pop("kinds") > 15
+    assert said == {
+        "userId": "dev",
+        "final": "I made words.sh, and it works. That is tool number 1.",
+        "file": "#!/bin/sh",
+        "versions": 1,
+        "said": ["user", "assistant"],
+        "counted": list(range(1, 41)),
+        "refused": "SESSION_NOT_FOUND",
+        "isListed": True,
+        "renamed": "renamed",
+        "statuses": ["online", "offline", "closed"],
+    }
 
-    def __init__(self, target: str) -> None:
-        self._host, _, port = target.removeprefix("http://").partition(":")
-        self._port = int(port)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.url = ""
 
-    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, from the client's side."""
-        self._writers.add(writer)
+async def _talk(up: Up, runtime: Runtime) -> dict[str, Any]:
+    """What the program of sessions says at its end; its connection is cut when it says so."""
+    async with cable(json.loads(up.out())["diminuendo"]) as made:
+        process = await asyncio.create_subprocess_exec(
+            *runtime.command_of("sessions.mjs", made.url),
+            cwd=runtime.folder,
+            env={**os.environ, **_access(up)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        last = b""
         try:
-            with contextlib.suppress(OSError):
-                far_reader, far_writer = await asyncio.open_connection(self._host, self._port)
-                self._writers.add(far_writer)
-                await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer))
+            async with asyncio.timeout(RUN_SECONDS):
+                async for line in process.stdout:
+                    if line == b"cut\n":
+                        made.cut()
+                    last = line
+                _, stderr = await process.communicate()
         finally:
-            writer.transport.abort()
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        self._writers.discard(writer)
-        writer.transport.abort()
-
-    def cut(self) -> None:
-        """Breaks every connection, without a word."""
-        for writer in list(self._writers):
-            writer.transport.abort()
-        self._writers.clear()
-
-
-@contextlib.asynccontextmanager
-async def _cable(target: str) -> AsyncIterator[_Cable]:
-    cable = _Cable(target)
-    server = await asyncio.start_server(cable.carry, "127.0.0.1", 0)
-    cable.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield cable
-    finally:
-        cable.cut()
-        server.close()
-        await server.wait_closed()
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+    assert process.returncode == 0, stderr.decode()
+    found: dict[str, Any] = json.loads(last)
+    return found
 
 
 def test_the_program_of_the_how_to_does_what_it_says(up: Up, runtime: Runtime) -> None:
@@ -320,8 +340,9 @@ def test_the_program_of_the_how_to_does_what_it_says(up: Up, runtime: Runtime) -
 
 def test_a_strict_program_compiles_against_the_package(consumer: Path) -> None:
     (consumer / "consumer.ts").write_text(CONSUMER)
-    page = (ROOT / "docs" / "reference" / "typescript-client.md").read_text()
-    (consumer / "reference.ts").write_text(re.findall(r"^```ts\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0])
+    for name in ("client", "sessions"):
+        page = (ROOT / "docs" / "reference" / f"typescript-{name}.md").read_text()
+        (consumer / f"{name}.ts").write_text(re.findall(r"^```ts\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0])
     compiler = str(_compiler())
     common = [
         "--noEmit",
@@ -333,7 +354,7 @@ def test_a_strict_program_compiles_against_the_package(consumer: Path) -> None:
     ]
     for module, resolution in (("nodenext", "nodenext"), ("esnext", "bundler")):
         kinds = ["--module", module, "--moduleResolution", resolution, "--types", ""]
-        _run([compiler, *common, *kinds, "consumer.ts", "reference.ts"], consumer)
+        _run([compiler, *common, *kinds, "consumer.ts", "client.ts", "sessions.ts"], consumer)
 
 
 def test_what_is_packed_is_what_is_needed(consumer: Path) -> None:
