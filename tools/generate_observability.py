@@ -43,7 +43,7 @@ def rate(metric: str, by: str = "", **labels: str) -> str:
     wanted = ",".join(
         f'{name}{"=~" if "|" in value or "." in value else "="}"{value}"' for name, value in labels.items()
     )
-    return f"sum{f' by ({by})' if by else ''} (rate({metric}{{{wanted}}}[$__rate_interval]))"
+    return f"sum{f' by ({by})' if by else ''} (rate({metric}{f'{{{wanted}}}' if wanted else ''}[$__rate_interval]))"
 
 
 def quantile(share: float, metric: str, by: str = "") -> str:

@@ -38,7 +38,7 @@ class Diminuendo:
 
     def __init__(self, settings: DiminuendoSettings, clock: Clock) -> None:
         """Raises `OSError` or `ValueError` when the API keys can't be read."""
-        self.metrics = Metrics()
+        self.metrics = Metrics("diminuendo")
         self._settings = settings
         self._podium = PodiumClient(settings.client())
         self._owner = TaskOwner("diminuendo")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from podium.base.metric_names import HISTOGRAM_BOUNDS, METRICS
+from podium.base.metric_names import HISTOGRAM_BOUNDS, METRICS, Daemon
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -29,10 +29,17 @@ class Sample(NamedTuple):
 
 
 class Metrics:
-    """The metrics of one daemon. A name that is not in `METRICS`, or labels that are not its own, are a KeyError."""
+    """The metrics of one daemon. A name that is not in `METRICS`, or labels that are not its own, are a KeyError.
 
-    def __init__(self) -> None:
-        self._values: dict[tuple[str, _Labels], float] = {}
+    Counters of `daemon` begin at 0, where they have no labels: of one that appears with its first event, Prometheus sees no increase.
+    """
+
+    def __init__(self, daemon: Daemon | None = None) -> None:
+        self._values: dict[tuple[str, _Labels], float] = {
+            (short, ()): 0.0
+            for short, metric in METRICS.items()
+            if daemon in metric.of and metric.kind == "counter" and not metric.labels
+        }
         self._buckets: dict[tuple[str, _Labels], list[int]] = {}
         self._read: dict[tuple[str, _Labels], Callable[[], float]] = {}
 

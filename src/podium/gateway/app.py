@@ -55,7 +55,7 @@ class Gateway:
             callers=Callers(discovery, clock, options.admin_key),
             vault=SecretVault(sealer),
             quotas=Quotas(discovery, registry, clock, options.tenant_limits),
-            metrics=Metrics(),
+            metrics=Metrics("gateway"),
             clock=clock,
             new_id=random_id,
             background=self._owner,

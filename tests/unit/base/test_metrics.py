@@ -24,6 +24,15 @@ def test_counters_gauges_and_histograms_are_written_as_prometheus_reads_them() -
     assert "podium_start_seconds_count 2" in page
 
 
+def test_counters_of_a_daemon_begin_at_zero_so_that_their_first_event_is_an_increase() -> None:
+    page = Metrics("coordinator").page()
+    assert "\npodium_storage_failures_total 0\n" in page
+    assert "podium_reattached_total" not in page  # a gateway's
+    assert "podium_requests_total" not in page  # has labels
+    assert "podium_turn_seconds" not in page
+    assert Metrics().page().strip() == ""
+
+
 def test_label_values_are_escaped() -> None:
     metrics = Metrics()
     metrics.set("instances", 1, status='a"\\\n')

@@ -118,5 +118,5 @@ class Surroundings:
     """Refuses (`PodiumError`) to take anything on while the disk has only its reserve left."""
     store_options: StoreOptions = field(default_factory=StoreOptions)
     timings: Timings = field(default_factory=Timings)
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: Metrics = field(default_factory=lambda: Metrics("coordinator"))
     """Counts for `/metrics`, by name."""

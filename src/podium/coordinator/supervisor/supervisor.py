@@ -86,7 +86,7 @@ class Parts:
     replicas: Replicas | None = None
     """Where agents' databases are brought outside this host; None: nowhere."""
     store_options: StoreOptions = field(default_factory=StoreOptions)
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: Metrics = field(default_factory=lambda: Metrics("coordinator"))
 
 
 class Supervisor:
