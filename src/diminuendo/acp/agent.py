@@ -9,9 +9,10 @@ from typing import Any, Final, Protocol
 
 from diminuendo.acp.failures import by_podium, by_protocol
 from diminuendo.acp.keeper import Keeper, SessionView
-from diminuendo.acp.rpc.messages import INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, RpcError
+from diminuendo.acp.rpc.messages import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, RpcError
 from diminuendo.acp.rpc.peer import Answered, Peer, read_params
 from diminuendo.acp.session import OpenSession
+from diminuendo.acp.shelf import ShelfError
 from diminuendo.acp.translation import params as p
 from diminuendo.acp.translation.offers import read_offers
 from diminuendo.protocol.errors import ProtocolError
@@ -79,6 +80,8 @@ class AcpAgent:
             raise by_podium(error) from error
         except ProtocolError as error:
             raise by_protocol(error) from error
+        except ShelfError as error:
+            raise RpcError(INTERNAL_ERROR, f"the list of sessions can't be used: {error}") from error
 
     async def notification(self, method: str, params: Any) -> None:
         """See `Handler`."""
@@ -122,7 +125,7 @@ class AcpAgent:
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 return read_offers(await (await self._door.keeper()).config()).images
-        except (RpcError, ProtocolError, PodiumConnectionError, TimeoutError):
+        except (RpcError, ProtocolError, PodiumConnectionError, ShelfError, TimeoutError):
             return False
 
     async def _authenticate(self, wanted: p.Authenticate) -> dict[str, Any]:

@@ -13,15 +13,13 @@ from typing import Any, Final, NamedTuple
 
 from diminuendo.acp.agent import AcpAgent
 from diminuendo.acp.keeper import Keeper
-from diminuendo.acp.local import TENANT, LocalKeeper
+from diminuendo.acp.local import LocalKeeper
 from diminuendo.acp.rpc import messages
 from diminuendo.acp.rpc.lines import Line, Lines
-from diminuendo.acp.rpc.messages import AUTH_REQUIRED, INTERNAL_ERROR, INVALID_PARAMS, RpcError
+from diminuendo.acp.rpc.messages import AUTH_REQUIRED, INVALID_PARAMS, RpcError
 from diminuendo.acp.rpc.peer import Peer
+from diminuendo.acp.shelf import Shelf
 from diminuendo.acp.translation.params import Authenticate
-from diminuendo.storage.errors import StorageError
-from diminuendo.storage.places import Places
-from diminuendo.storage.registry import Registry
 from podium.base.clock import SystemClock
 from podium.client import ClientSettings, PodiumClient
 
@@ -42,7 +40,7 @@ class NoKeyError(Exception):
 
 class Launch(NamedTuple):
     """How `podium acp` was called. `settings` finds address and key (raises `NoKeyError`); it may wait, and runs in a thread.
-    `sessions` is the directory in which the lists of sessions lie, one for each address."""
+    `sessions` is the directory in which the lists of sessions lie, one for each address and agent type."""
 
     deployment: str
     settings: Callable[[], ClientSettings]
@@ -56,7 +54,6 @@ class LocalDoor:
         self._launch = launch
         self._keeper: LocalKeeper | None = None
         self._opening = asyncio.Lock()
-        self._registry: Registry | None = None
 
     @property
     def methods(self) -> list[dict[str, Any]]:
@@ -78,26 +75,21 @@ class LocalDoor:
     async def _opened(self) -> Keeper:
         try:
             settings = await asyncio.to_thread(self._launch.settings)
-            registry = Registry.open(_list_of(self._launch.sessions, settings.url), TENANT, SystemClock())
+            shelf = Shelf(_directory(self._launch, settings.url))
         except NoKeyError as error:
             raise RpcError(AUTH_REQUIRED, str(error)) from error
-        except StorageError as error:
-            raise RpcError(INTERNAL_ERROR, f"the list of sessions can't be used: {error}") from error
-        self._registry = registry
-        self._keeper = LocalKeeper(registry, PodiumClient(settings), self._launch.deployment)
+        self._keeper = LocalKeeper(shelf, PodiumClient(settings), self._launch.deployment, SystemClock())
         return self._keeper
 
     async def close(self) -> None:
         """Closes what was opened."""
         if self._keeper is not None:
             await self._keeper.podium.close()
-        if self._registry is not None:
-            self._registry.close()
 
 
-def _list_of(sessions: Path, url: str) -> Path:
-    """The database of the sessions on the Podium at `url`: agents of one Podium are unknown to another."""
-    return Places(sessions / hashlib.sha256(url.encode()).hexdigest()[:16]).registry(TENANT)
+def _directory(launch: Launch, url: str) -> Path:
+    """Where the sessions with agents of this type on the Podium at `url` are listed: agents of one Podium are unknown to another."""
+    return launch.sessions / hashlib.sha256(url.encode()).hexdigest()[:16] / launch.deployment.partition(":")[0]
 
 
 class _Stdin(asyncio.Protocol):

@@ -41,10 +41,17 @@ class SocketOutlet:
     def __init__(self, socket: WebSocket) -> None:
         self._socket = socket
         self._free = asyncio.Event()
+        self._farewell: tuple[int, str] | None = None
 
     def write(self, message: bytes) -> None:
         """See `Outlet`."""
         self._socket.write_text(message)
+        if self._farewell is not None:
+            self._socket.close(*self._farewell)
+
+    def close_behind_next(self, code: int, reason: str) -> None:
+        """The connection closes behind the next message."""
+        self._farewell = (code, reason)
 
     async def room(self) -> None:
         """See `Outlet`."""
@@ -175,8 +182,10 @@ class AcpConnection:
     def _turned_away(self, error: RpcError) -> RpcError:
         """The error; after the last try the connection is closed behind it."""
         self._tries += 1
-        if self._tries >= AUTHENTICATE_TRIES or self._brought is not None:
-            asyncio.get_running_loop().call_soon(self.close, CLOSE_UNAUTHENTICATED, error.message)
+        if self._brought is not None:
+            self.close(CLOSE_UNAUTHENTICATED, error.message)
+        elif self._tries >= AUTHENTICATE_TRIES:
+            self._outlet.close_behind_next(CLOSE_UNAUTHENTICATED, error.message)
         return error
 
     def _deadline_reached(self) -> None:

@@ -31,6 +31,10 @@ def command(deployment: str, sessions: Path | None, data: Path | None) -> None:
     import logging
 
     from diminuendo.acp.stdio import Launch, NoKeyError, serve
+    from podium.wire.ids import is_agent_type
+
+    if not is_agent_type(deployment.partition(":")[0]):
+        raise click.UsageError(f"{deployment!r} is no agent type and no reference to a deployment")
 
     logging.basicConfig(level=logging.WARNING, format="podium acp: %(levelname)s %(name)s: %(message)s")
 
