@@ -21,6 +21,7 @@ from diminuendo.acp.rpc.messages import (
     Response,
     RpcError,
 )
+from podium.base import telemetry
 from podium.base.tasks import TaskOwner
 
 REQUESTS_MAX: Final = 100
@@ -28,6 +29,9 @@ REQUESTS_MAX: Final = 100
 
 CANCEL_REQUEST: Final = "$/cancel_request"
 """Notification of either side: the answer to its request `requestId` is not wanted any more."""
+
+METHOD_MAX_CHARS: Final = 100
+"""A longer name of a method is cut in traces: the other side chooses it."""
 
 _log = logging.getLogger(__name__)
 
@@ -136,7 +140,7 @@ class Peer:
             answer(messages.failure(request.id, RpcError(INVALID_REQUEST, text)))
             return
         assert self.handler is not None
-        work = self.handler.request(request.method, request.params)
+        work = _traced(self.handler, request)
         task = self._working[request.id] = self._tasks.start(work, request.method, awaited=True)
         # Not in the task itself: one that is cancelled before its first step never gets to an answer.
         task.add_done_callback(lambda done: self._answer(request, done, answer))
@@ -223,6 +227,15 @@ class Peer:
                 future.set_exception(PeerGoneError())
                 future.exception()  # seen: nobody may be left to await it
         await self._tasks.close()
+
+
+async def _traced(handler: Handler, request: Request) -> Any:
+    """Does what is asked for, in a span below the client's: ACP reserves `_meta.traceparent` for its trace context."""
+    meta = request.params.get("_meta") if isinstance(request.params, dict) else None
+    given = meta.get("traceparent") if isinstance(meta, dict) else None
+    parent = telemetry.valid(given) if isinstance(given, str) else ""
+    with telemetry.span(request.method[:METHOD_MAX_CHARS], parent=parent, kind="server"):
+        return await handler.request(request.method, request.params)
 
 
 def read_params(params: Any, wanted: type[Any]) -> Any:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from diminuendo.acp.rpc import peer as peers
 from diminuendo.acp.rpc.messages import RpcError
 from diminuendo.acp.rpc.peer import Answered, Peer, PeerGoneError
+from podium.base import telemetry
 from tests.unit.diminuendo.acp.test_messages import ALMOST, JSON
+from tests.waiting import wait_until
 
 
 class Written:
@@ -181,3 +183,20 @@ def test_no_input_ends_a_connection(values: list[Any]) -> None:
         await peer.close()
 
     asyncio.run(talk())
+
+
+async def test_a_request_belongs_to_the_trace_the_client_names() -> None:
+    trace = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
+    seen: list[str] = []
+
+    class Looks(Answers):
+        async def request(self, method: str, params: Any) -> Any:
+            seen.append(telemetry.current.get())
+
+    peer, written, _ = made()
+    peer.handler = Looks()
+    for number, meta in enumerate([{"traceparent": trace}, {"traceparent": 7}, "nonsense", None]):
+        peer.receive(json.dumps({"jsonrpc": "2.0", "id": number, "method": "look", "params": {"_meta": meta}}))
+    await wait_until(lambda: len(written.messages) == 4)
+    assert seen == [trace, "", "", ""]
+    await peer.close()
