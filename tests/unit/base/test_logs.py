@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from podium.base import logs
+from podium.base import logs, telemetry
 from podium.base.config import Secret
 
 HANGING = """
@@ -61,6 +61,19 @@ def test_a_line_is_one_json_object_with_facts_and_context(
         "level": "info", "logger": "podium.test", "event": "key_made", "count": 2, "key": "Secret(…)",
         "request_id": "req-1", "instance_id": "inst-1",
     }  # fmt: skip
+
+
+@pytest.mark.proves("LOGS-JOINED")
+def test_a_record_names_the_trace_and_the_instance_it_is_about_and_only_there(
+    logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.set_up_logging("info", "json")
+    with telemetry.under("00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"), logs.working_for("inst-1"):
+        logger.info("inside")
+    logger.info("outside")
+    inside, outside = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (inside["trace_id"], inside["instance_id"]) == ("0123456789abcdef0123456789abcdef", "inst-1")
+    assert not {"trace_id", "instance_id"} & set(outside)
 
 
 def test_an_exception_is_in_the_record_and_a_line_stays_one_line(
