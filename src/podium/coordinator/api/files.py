@@ -13,7 +13,7 @@ from chronicle.model.paths import joined, workspace_path
 from podium.base.http import Answer, Call, Streamed
 from podium.coordinator.api.incoming import Inbox, Incoming
 from podium.coordinator.api.queries import number_of
-from podium.coordinator.api.shelves import WRITE_SECONDS, Shelves
+from podium.coordinator.api.shelves import Shelves
 from podium.coordinator.api.shown import entry_of, iteration_of, text
 from podium.coordinator.domain.cursors import ListingCursor, listing_cursor
 from podium.coordinator.domain.links import followed
@@ -152,8 +152,8 @@ class Files:
             raise PodiumError(ErrorCode.INVALID_PATH, "the workspace itself is no file")
         expected = _expected(call)
         async with self._inbox.received(call) as incoming:
-            written, is_new = await self._shelves.work(
-                agent_id, lambda library: _put(library, path, incoming, expected), seconds=WRITE_SECONDS
+            written, is_new = await self._shelves.change(
+                agent_id, lambda library: _put(library, path, incoming, expected)
             )
         headers = {"etag": f'"{written.hash}"', ITERATION_HEADER: str(written.iteration)}
         return Answer(201 if is_new else 200, written, headers)
@@ -173,7 +173,7 @@ class Files:
             _check_exists(library, path, expected)
             return FileRemoved(text(path), library.remove(path, if_hash=expected.hash))
 
-        return await self._shelves.work(agent_id, remove, seconds=WRITE_SECONDS)
+        return await self._shelves.change(agent_id, remove)
 
 
 class _Expected(NamedTuple):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final, TypeVar
 
 from podium.base.http import Call
@@ -60,9 +60,42 @@ class Shelves:
         """Does something with the workspace, in a thread. Once begun it is done to its end, also when the caller goes away.
 
         Raises:
-            PodiumError: `workspace_unavailable`: not within `seconds`; what has begun may still be done.
+            PodiumError: `workspace_unavailable`: not within `seconds`; what has begun may still be done. Or what is found may not be
+                shown now (`OutsideFiles.shown`).
         """
-        return await self.workspaces.work(agent_id, what, seconds=seconds)
+        outside = self._lookup.supervisor.outside_files
+        if not outside.waits(agent_id):
+            return await self.workspaces.work(agent_id, what, seconds=seconds)
+        found, head = await self.workspaces.work(
+            agent_id, lambda library: (what(library), library.head), seconds=seconds
+        )
+        await outside.shown(agent_id, head)
+        return found
+
+    async def change(self, agent_id: str, what: Callable[[WorkspaceLibrary], T]) -> T:
+        """The same for what changes the workspace, which is then brought outside this host.
+
+        Raises:
+            PodiumError: as `work`.
+        """
+        async with self.changing(agent_id):
+            found, head = await self.workspaces.work(
+                agent_id, lambda library: (what(library), library.head), seconds=WRITE_SECONDS
+            )
+        await self.shown(agent_id, head)
+        return found
+
+    def changing(self, agent_id: str) -> AbstractAsyncContextManager[None]:
+        """Within the block the workspace is changed; that is brought outside this host then."""
+        return self._lookup.supervisor.outside_files.changing(agent_id)
+
+    async def shown(self, agent_id: str, head: int) -> None:
+        """Returns when what is recorded up to `head` may be told.
+
+        Raises:
+            PodiumError: as `OutsideFiles.shown`.
+        """
+        await self._lookup.supervisor.outside_files.shown(agent_id, head)
 
     def stream(self, agent_id: str, what: Callable[[WorkspaceLibrary], Iterator[bytes]]) -> AsyncIterator[bytes]:
         """Pieces as they are made, one at a time in memory; the workspace is held until the end, or until this is closed."""

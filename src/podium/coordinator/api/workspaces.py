@@ -106,7 +106,10 @@ class WorkspaceRoutes:
         if path is not None:
             workspace_path(path)
         self._check_exists(agent_id)
-        return Restored(await self._shelves.workspaces.restore(agent_id, call.body.iteration, path, None))
+        async with self._shelves.changing(agent_id):
+            head = await self._shelves.workspaces.restore(agent_id, call.body.iteration, path, None)
+        await self._shelves.shown(agent_id, head)
+        return Restored(head)
 
     async def list_checkpoints(self, call: Call) -> CheckpointList:
         """Named moments, newest first."""
@@ -118,7 +121,8 @@ class WorkspaceRoutes:
         """Names the moment that is now."""
         agent_id, label = self._shelves.agent_of(call), call.body.label
         self._check_exists(agent_id)
-        moment = await self._shelves.workspaces.checkpoint(agent_id, label, None)
+        async with self._shelves.changing(agent_id):
+            moment = await self._shelves.workspaces.checkpoint(agent_id, label, None)
         found = await self._shelves.work(agent_id, lambda library: library.checkpoints(limit=BATCH))
         made = next((each for each in found if (each.iteration, each.label) == (moment, label)), None)
         if made is None:  # so many came after it

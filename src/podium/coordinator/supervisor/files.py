@@ -52,6 +52,7 @@ class Files:
         self._noting: asyncio.Task[None] | None = None
         self._recording: set[asyncio.Task[None]] = set()
         self._held: list[FromAgent] | None = None
+        self.outside = 0  # of an agent that is replicated before it is shown: up to this iteration all of it is outside
         self._unfollow: Callable[[], None] | None = None
         self._of_turn = Telling()
         self._of_others = Telling()

@@ -92,8 +92,7 @@ class Replication:
     def opened(self, instance: "Instance") -> None:
         """The databases are open: they are replicated from now on."""
         if self.replicas is not None and not instance.lost:
-            with suppress(OSError):  # it is not there for most
-                (instance.directory / OUTSIDE).unlink()
+            self.touched(instance)
             self._owed.pop(instance.facts.agent_id, None)
             self._open[instance.facts.agent_id] = instance
             self.changed(instance.facts.agent_id)
@@ -158,6 +157,33 @@ class Replication:
             raise ReplicaUnavailableError(f"the agent was not replicated within {seconds:g} s") from None
         await self.replicas.sync(agent_id, seconds)
 
+    async def whole(self, agent_id: str, seconds: float) -> None:
+        """As `synced`, also of an agent whose databases are closed.
+
+        Raises:
+            ReplicaUnavailableError: not within `seconds`.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while agent_id in self._open or agent_id in self._owed:
+                    if agent_id in self._open and await self._is_synced(agent_id, seconds):
+                        return
+                    if (following := self._following.get(agent_id)) is not None:
+                        await asyncio.wait({following})
+                    else:
+                        await asyncio.sleep(APART_PAUSE_SECONDS)
+        except TimeoutError:
+            raise ReplicaUnavailableError(f"the agent was not replicated within {seconds:g} s") from None
+
+    async def _is_synced(self, agent_id: str, seconds: float) -> bool:
+        try:
+            await self.synced(agent_id, seconds)
+        except ReplicaUnavailableError:
+            if agent_id in self._open:
+                raise
+            return False  # its databases were closed meanwhile
+        return True
+
     @asynccontextmanager
     async def apart(self, agent_id: str) -> AsyncIterator[None]:
         """Within the block nothing of the agent is replicated, for it may be sealed only while nobody else reads it; then all of it is
@@ -198,7 +224,7 @@ class Replication:
         if self.replicas is None:
             return False
         if not self._is_outside(instance):
-            self._owe(instance)
+            self.owe(instance)
         try:
             async with asyncio.timeout(seconds):
                 while agent_id in self._following:
@@ -292,14 +318,20 @@ class Replication:
         async def bring(instance: "Instance") -> None:
             async with limit:
                 if not instance.is_open and not instance.lost:
-                    self._owe(instance)
+                    self.owe(instance)
                 following = self._following.get(instance.facts.agent_id)
                 if following is not None:
                     await asyncio.wait({following}, timeout=PROBE_LIMIT_SECONDS)
 
         await asyncio.gather(*(bring(instance) for instance in behind))
 
-    def _owe(self, instance: "Instance") -> None:
+    def touched(self, instance: "Instance") -> None:
+        """Something of the agent is about to change, perhaps while its databases are closed: not all of it is outside then."""
+        with suppress(OSError):  # it is not there while they are open
+            (instance.directory / OUTSIDE).unlink()
+
+    def owe(self, instance: "Instance") -> None:
+        """Brings everything of an agent outside whose databases are closed; of those that are open it is done anyway."""
         if instance.facts.agent_id not in self._open:
             self._owed[instance.facts.agent_id] = instance
             self.changed(instance.facts.agent_id)
@@ -342,7 +374,7 @@ class Replication:
             return
         self._attached.discard(agent_id)
         await replicas.detach(agent_id)
-        if self._owed.get(agent_id) is instance:  # else it was opened again meanwhile
+        if self._owed.get(agent_id) is instance and agent_id not in self._changed:  # else there is more meanwhile
             del self._owed[agent_id]
             self._behind_since.pop(agent_id, None)
             (instance.directory / OUTSIDE).touch()

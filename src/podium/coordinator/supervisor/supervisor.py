@@ -36,6 +36,7 @@ from podium.coordinator.supervisor.fences import Fences
 from podium.coordinator.supervisor.forks import Forks
 from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.moved import MOVED
+from podium.coordinator.supervisor.outside_files import OutsideFiles
 from podium.coordinator.supervisor.records import Records
 from podium.coordinator.supervisor.recovery import Recovery
 from podium.coordinator.supervisor.replication import Replication
@@ -140,6 +141,7 @@ class Supervisor:
         self.records = Records(self)
         self.births, self.forks, self.rewinds = Births(self), Forks(self), Rewinds(self)
         self.adoptions, self.rescues = Adoptions(self), Rescues(self)
+        self.outside_files = OutsideFiles(self)
         self.departures, self.fences = Departures(self), Fences(self)
         self.templates = Templates(parts.processes, parts.clock, self.deployments_awake, parts.timings.template_idle)
 

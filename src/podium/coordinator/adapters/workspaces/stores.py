@@ -19,6 +19,7 @@ from chronicle.model.errors import (
     WorkspaceBusyError,
     WorkspaceNotFoundError,
 )
+from chronicle.store.pool import Uploader
 from chronicle.workspace import forking, moving
 from chronicle.workspace.library import Workspace
 from chronicle.workspace.marks import Lock, clean_mark
@@ -113,6 +114,29 @@ class Stores:
         at = moving.settle_down(past, settings, store, pool, owner)
         self._end(agent_id)
         return at
+
+    def upload(self, agent_id: str, seconds: float) -> None:
+        """Brings contents that were stored while nobody served the workspace to the remote tier, where there is one.
+
+        Raises:
+            ChronicleError, TimeoutError: not all of them are there.
+        """
+        layout = Layout(self._places.store(agent_id))
+        if not layout.exists():
+            return
+        pool = open_pool(layout, layout.read_settings())
+        try:
+            if pool.remote is None:
+                return
+            uploader = Uploader(pool)
+            if uploader.lag().objects:
+                uploader.start()
+                try:
+                    uploader.drain(seconds)
+                finally:
+                    uploader.stop()
+        finally:
+            pool.close()
 
     def check_moment(self, agent_id: str, iteration: int | None) -> None:
         """Raises IterationNotFoundError for a moment beyond head, WorkspaceNotFoundError without a workspace."""

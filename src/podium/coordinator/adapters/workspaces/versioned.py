@@ -278,11 +278,15 @@ class VersionedWorkspaces:
         return self._stores.settings_of(agent_id)
 
     async def uploaded(self, agent_id: str) -> None:
-        """See the port. Of a workspace that nobody serves, its process brought everything outside when it ended."""
+        """See the port."""
         presence = self._presence(agent_id)
-        if presence.mounted:
-            with problems():
+        with problems():
+            if presence.mounted:
                 await presence.ask(_uploaded, int, UPLOAD_SECONDS)
+            else:
+                await self._workers.run(
+                    agent_id, lambda: self._stores.upload(agent_id, UPLOAD_SECONDS), seconds=UPLOAD_SECONDS
+                )
 
     async def detach(self, agent_id: str) -> None:
         """See the port."""
