@@ -69,7 +69,7 @@ async def test_who_waits_for_a_process_of_such_a_template_hears_of_its_end() -> 
     null = os.open(os.devnull, os.O_RDWR)
     async with asyncio.timeout(SECONDS):
         await template.warm()
-        template.fork((null, null, null), told)
+        template.fork((null, null, null, null), told)
         os.close(null)
         status = await told.status
         await template.close(SECONDS)
@@ -81,7 +81,7 @@ import json, socket, sys, time
 control = socket.socket(fileno=int(sys.argv[2]))
 control.recv(131072)
 control.send(b'{"warm": true}')
-_, descriptors, _, _ = socket.recv_fds(control, 131072, 3)
+_, descriptors, _, _ = socket.recv_fds(control, 131072, 4)
 setup = socket.socket(fileno=descriptors[0])
 setup.send(b"h")
 setup.recv(131072)
@@ -102,8 +102,12 @@ async def test_a_child_that_talks_nonsense_is_a_failed_start(said: bytes, tmp_pa
     try:
         async with asyncio.timeout(SECONDS):
             await template.warm()
-            setup = Setup({}, str(tmp_path), None, False, {}, None, str(tmp_path), "agent:Agent")
-            with pytest.raises(ProcessStartError):
-                await Birth(template, tmp_path, None, None, lambda _stream, _data: None).bring_up(setup, mapped=False)
+            setup = Setup({}, str(tmp_path), None, False, {}, None, False, str(tmp_path), "agent:Agent")
+            with (
+                Birth(template, tmp_path, None, None, lambda _stream, _data: None) as birth,
+                pytest.raises(ProcessStartError),
+            ):
+                await birth.begin(setup, mapped=False)
+                await birth.link()
     finally:
         await template.close(0.5)  # it does not end by itself
