@@ -13,7 +13,7 @@ from podium.agent.process.orders import Launch, Setup, pack, read_setup
 from podium.agent.process.rehearsal import rehearse
 from podium.agent.process.template import _reason
 
-SETUP = Setup({"A": "ä"}, "/w", 200_001, True, {"RLIMIT_CORE": 0}, None, "/b", "agent:A")
+SETUP = Setup({"A": "ä"}, "/w", 200_001, True, {"RLIMIT_CORE": 0}, None, False, "/b", "agent:A")
 
 
 def test_a_setup_arrives_as_it_was_sent_however_it_is_cut() -> None:
