@@ -1,5 +1,6 @@
 """A real browser: the example page talks with agents of a real platform, and the client of the API is used by a page."""
 
+import asyncio
 import functools
 import http.server
 import json
@@ -15,6 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from podium.base.bun import find_bun
+from podium.cli.project import Project
+from podium.cli.upload import deploy
+from podium.client import ClientSettings, PodiumClient
 from tests.bun import needs_bun
 from tests.system.browser.chromium import Browser, Page, chromium
 from tests.system.cables import CableBeside, cable_beside
@@ -58,6 +62,8 @@ CONVERSATION = """
 class Site(NamedTuple):
     """Where the built pages are served."""
 
+    folder: Path
+    """What it was built from."""
     url: str
     """By an address the servers allow."""
     foreign: str
@@ -111,7 +117,9 @@ def build(folder: Path, page: str) -> None:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The example as its README builds it, and a page that has the client."""
-    folder = tmp_path_factory.mktemp("site") / "browser-chat"
+    base = tmp_path_factory.mktemp("site")
+    (base / "typescript").symlink_to(ROOT / "typescript")
+    folder = base / "examples" / "browser-chat"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
     (folder / "client.html").write_text('<!doctype html><script type="module" src="./client.ts"></script>')
     (folder / "client.ts").write_text(CONSUMER)
@@ -121,7 +129,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     build(folder, "client.html")
     shutil.copytree(folder / "dist", folder / "site", dirs_exist_ok=True)
     with served(folder / "site") as port:
-        yield Site(f"http://127.0.0.1:{port}", f"http://foreign.localhost:{port}")
+        yield Site(folder, f"http://127.0.0.1:{port}", f"http://foreign.localhost:{port}")
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +143,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A platform with agents to talk to."""
     with running(tmp_path_factory.mktemp("platform"), DIMINUENDO_ENABLE="true") as made:
-        for name in ("counter", "toolsmith"):
-            made.run("deploy", str(ROOT / "examples" / name))
+        asyncio.run(_deploy(made, "counter", "toolsmith"))
         yield made
 
 
@@ -145,6 +152,12 @@ def way(up: Up) -> Iterator[Way]:
     """The way to the platform's Diminuendo."""
     with cable_beside(json.loads(up.out())["diminuendo"]) as cable:
         yield Way(cable.url, _access(up)[1], cable)
+
+
+async def _deploy(up: Up, *names: str) -> None:
+    async with PodiumClient(ClientSettings(*_access(up))) as podium:
+        for name in names:
+            await deploy(podium, Project(ROOT / "examples" / name))
 
 
 def _access(up: Up) -> tuple[str, str]:
@@ -258,6 +271,20 @@ def test_everything_has_a_name_and_both_colour_schemes_are_there(page: Page, way
     assert nameless == []
     roles = {node["role"]["value"] for node in named}
     assert {"log", "navigation", "status", "radio", "button"} <= roles
+
+
+def test_the_page_is_well_typed(site: Site) -> None:
+    compiler = ROOT / "typescript" / "node_modules" / ".bin" / "tsc"
+    if not compiler.exists():
+        pytest.skip("the TypeScript compiler is not installed: tools/check_typescript.sh installs it")
+    done = subprocess.run(
+        [str(find_bun()), "--bun", compiler, "--noEmit", "--pretty", "false", "-p", site.folder],
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.proves("CLIENT-BROWSER")
