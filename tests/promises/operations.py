@@ -15,6 +15,9 @@ PROMISES: dict[str, dict[str, str]] = {
         "LIMIT-TENANT": "What a tenant may have and do is limited, by configuration or by its key; beyond, the answer says which limit.",
         "LIMIT-BUDGET": "An agent that has spent its budget is paused, loses nothing, and goes on when there is more.",
     },
+    "isolation": {
+        "ISOLATION-SANDBOX": "At level sandbox an agent gets nothing that is not its own, and a read-only system.",
+    },
     "upgrades": {
         "UPGRADE-DATA": "What the previous release wrote is there after an upgrade, and goes on.",
         "UPGRADE-ROLLING": "Hosts of the previous release and of this one serve side by side; agents go over without losing anything.",

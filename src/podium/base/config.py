@@ -165,6 +165,15 @@ def path(text: str) -> Path:
     return Path(text).expanduser().absolute()
 
 
+def paths(text: str) -> tuple[Path, ...]:
+    """Absolute paths, separated by colons."""
+    found = tuple(Path(each) for each in text.split(":") if each)
+    for each in found:
+        if not each.is_absolute():
+            raise ValueError(f"{str(each)!r} is no absolute path")
+    return found
+
+
 def endpoint(text: str) -> str:
     """Where a service answers: an `http` or `https` URL of a host, without anything secret in it."""
     found = urlsplit(text)

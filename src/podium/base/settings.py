@@ -13,6 +13,7 @@ from podium.base.config import (
     key_prefix,
     one_of,
     path,
+    paths,
     port,
     positive,
     seconds,
@@ -178,6 +179,12 @@ class CoordinatorSettings(_Shared):
         one_of("none", "process", "sandbox"),
         None,
         "isolation of agents; default: the best the host can give",
+    )
+    readable: tuple[Path, ...] = setting(
+        "SANDBOX_READABLE",
+        paths,
+        "",
+        "directories, separated by colons, that agents at level `sandbox` may read beside the system's, such as `/data/models`",
     )
     bun: Path | None = setting(
         "PODIUM_BUN",

@@ -86,7 +86,11 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
     trusted.mkdir(mode=0o755, parents=True, exist_ok=True)
     processes = LocalProcessHost(
         HostSettings(
-            data=settings.data, isolation=settings.isolation, starts_in_flight=settings.starts_at_once, shown=(trusted,)
+            data=settings.data,
+            isolation=settings.isolation,
+            starts_in_flight=settings.starts_at_once,
+            shown=(trusted,),
+            readable=settings.readable,
         )
     )
     catalog = Catalog.open(settings.data / "coordinator")

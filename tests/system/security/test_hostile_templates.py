@@ -39,7 +39,7 @@ NONSENSE = {
 
 
 def _template(before: str, said: bytes) -> TemplateProcess:
-    launch = Launch(os.getpid(), "", None, False, "", False, None, "/", [])
+    launch = Launch(os.getpid(), "", None, False, "", False, None, "/", [], False)
     return TemplateProcess([sys.executable, "-I", "-c", SAYING.format(before=before, said=said)], launch, {}, "hostile")
 
 
@@ -97,12 +97,12 @@ async def test_a_child_that_talks_nonsense_is_a_failed_start(said: bytes, tmp_pa
 
     (tmp_path / RUN_NAME).mkdir()
     code = CHILD.replace("SAID", repr(said))
-    launch = Launch(os.getpid(), "", None, False, "", False, None, "/", [])
+    launch = Launch(os.getpid(), "", None, False, "", False, None, "/", [], False)
     template = TemplateProcess([sys.executable, "-I", "-c", code], launch, {}, "hostile")
     try:
         async with asyncio.timeout(SECONDS):
             await template.warm()
-            setup = Setup({}, str(tmp_path), None, False, {}, None, False, str(tmp_path), "agent:Agent")
+            setup = Setup({}, str(tmp_path), None, False, {}, None, False, str(tmp_path), "agent:Agent", None)
             with (
                 Birth(template, tmp_path, None, None, lambda _stream, _data: None) as birth,
                 pytest.raises(ProcessStartError),

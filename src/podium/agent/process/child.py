@@ -3,7 +3,7 @@
 1. session, signals, descriptors: nothing of the template is left open
 2. hello: the coordinator learns the pid from the kernel, puts it in its cgroup, maps its user id, sends the `Setup`
 3. user id, limits, privileges: from here on it has no more rights than the agent
-4. environment; then, as soon as the workspace is there, into it
+4. environment; then, as soon as the workspace is there, into it; then the fence, which is drawn around what is there
 5. the agent: in this process, or by replacing it with a program
 
 A page the child writes to is a page it no longer shares with the template, and in CPython touching an object writes to it. So
@@ -18,7 +18,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from podium.agent.process import linux
+from podium.agent.process import landlock, linux, seccomp
 from podium.agent.process.orders import GATE_DESCRIPTOR, HELLO, Setup, pack, read_exactly, read_setup
 from podium.agent.process.running import run_entry, run_factory
 
@@ -41,7 +41,7 @@ class Start(NamedTuple):
     """Descriptors of a fork order, the template's pid as seen here, and the user namespace to enter.
 
     `users`: `mapped` (the coordinator maps the agent's user id), `own` (one's own id; no other right comes with it, but
-    every descendant carries the namespace as a mark), or empty.
+    every descendant carries the namespace as a mark), or empty. `sandboxed`: as in `Launch`.
     """
 
     setup: int
@@ -50,13 +50,14 @@ class Start(NamedTuple):
     gate: int
     template: int
     users: str
+    sandboxed: bool
 
 
 def become_agent(start: Start, factory: "AgentFactory | None") -> int:
     """Everything between fork and exit. `factory`: the loaded entry, None when it must be loaded here."""
     _begin(start)
     try:
-        _enter_user_namespace(start.users)
+        _enter_namespaces(start)
         os.write(_SETUP_DESCRIPTOR, HELLO)
         setup = read_setup(_SETUP_DESCRIPTOR)
         _close_in(setup, in_user_namespace=bool(start.users))
@@ -67,6 +68,9 @@ def become_agent(start: Start, factory: "AgentFactory | None") -> int:
             os.set_inheritable(GATE_DESCRIPTOR, True)
         else:
             _enter(setup.workspace)
+        if setup.fence is not None:
+            landlock.confine(*setup.fence)
+            seccomp.install()
     except (OSError, EOFError, ValueError) as error:
         _refuse(str(error))
         return EXIT_CODE_SETUP
@@ -96,12 +100,12 @@ def _begin(start: Start) -> None:
     os.closerange(GATE_DESCRIPTOR + 1, DESCRIPTORS_END)
 
 
-def _enter_user_namespace(users: str) -> None:
-    if not users:
+def _enter_namespaces(start: Start) -> None:
+    if not start.users:
         return
     uid, gid = os.geteuid(), os.getegid()
-    linux.unshare(linux.CLONE_NEWUSER)
-    if users == "own":
+    linux.unshare(linux.CLONE_NEWUSER | (linux.CLONE_NEWIPC | linux.CLONE_NEWUTS if start.sandboxed else 0))
+    if start.users == "own":
         linux.map_own_ids(uid, gid)
 
 

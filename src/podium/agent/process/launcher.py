@@ -50,6 +50,8 @@ def launch(control_descriptor: int) -> int:
 
 def _enter_namespaces(order: Launch) -> None:
     flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS
+    if order.sandboxed:
+        flags |= linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
     uid, gid = os.geteuid(), os.getegid()
     if order.namespaces == "user":
         linux.unshare(linux.CLONE_NEWUSER | flags)
@@ -66,9 +68,12 @@ def _become_template(control: socket.socket, order: Launch) -> int:
     linux.name_process("podium-template")
     linux.die_with_parent(signal.SIGKILL)
     if order.namespaces:
-        linux.mount_proc()
+        linux.mount_proc(own_only=order.sandboxed)
     if order.namespaces == "root":
         mounts.make_visible(order.visible)
+    if order.namespaces and order.sandboxed:
+        mounts.hide(mounts.HIDDEN, order.visible)
+        linux.mount_shared_memory()
     if order.template_uid is not None:
         os.setgroups([])
         os.setresgid(order.template_uid, order.template_uid, order.template_uid)

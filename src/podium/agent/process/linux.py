@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 CLONE_NEWNS: Final = 0x0002_0000
+CLONE_NEWUTS: Final = 0x0400_0000
+CLONE_NEWIPC: Final = 0x0800_0000
 CLONE_NEWUSER: Final = 0x1000_0000
 CLONE_NEWPID: Final = 0x2000_0000
 
@@ -82,9 +84,15 @@ def follow_host_mounts() -> None:
     _mount(None, "/", None, _MS_REC | _MS_SLAVE)
 
 
-def mount_proc() -> None:
-    """A `/proc` of this PID namespace."""
-    _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+def mount_proc(*, own_only: bool = False) -> None:
+    """A `/proc` of this PID namespace. `own_only`: nobody sees processes of others in it (proc(5), hidepid)."""
+    _mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, "hidepid=2" if own_only else None)
+
+
+def mount_shared_memory() -> None:
+    """Shared memory (shm_overview(7)) of this mount namespace alone, where the system has a place for it."""
+    if os.path.isdir("/dev/shm"):
+        _mount("tmpfs", "/dev/shm", "tmpfs", _MS_NOSUID | _MS_NODEV, "mode=1777")
 
 
 def mount_tmpfs(path: str) -> None:

@@ -9,8 +9,12 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from podium.agent.process import linux
+
+HIDDEN: Final = ("/root", "/home", "/run", "/srv", "/mnt", "/media", "/boot")
+"""Where a host keeps what belongs to people and to its services: sockets of daemons above all, which no rule on files keeps anybody from."""
 
 
 def closed_ancestor(path: Path) -> Path | None:
@@ -35,6 +39,18 @@ def make_visible(paths: Iterable[str]) -> None:
             closed.setdefault(ancestor, []).append(path)
     for ancestor, needed in closed.items():
         _reopen(ancestor, _outermost(needed))
+
+
+def hide(directories: Iterable[str], needed: Iterable[str]) -> None:
+    """Lays an empty file system over each of `directories`, and binds back what of `needed` lies in it.
+
+    Raises:
+        OSError: a mount was refused.
+    """
+    wanted = [Path(path) for path in needed]
+    for directory in map(Path, directories):
+        if directory.is_dir() and not directory.is_symlink() and directory not in wanted:
+            _reopen(directory, _outermost([path for path in wanted if directory in path.parents]))
 
 
 def _outermost(paths: list[Path]) -> list[Path]:

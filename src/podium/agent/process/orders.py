@@ -38,7 +38,7 @@ class Launch(NamedTuple):
     `closed`: whether the steps of level `process` are taken. `users`: the user namespace of each child, see
     `child.Start`. `warm`: whether the SDK is loaded; `preload`: the entry
     to load as well, None: none is.
-    `visible`: directories that must be reachable under any user id.
+    `visible`: directories that must be reachable under any user id. `sandboxed`: whether the steps of level `sandbox` are taken.
     """
 
     parent: int
@@ -50,12 +50,14 @@ class Launch(NamedTuple):
     preload: str | None
     directory: str
     visible: list[str]
+    sandboxed: bool
 
 
 class Setup(NamedTuple):
     """How one child is made, and what it then is.
 
-    `uid` is also the group id; None: it keeps its own. `closed`: as in `Launch`.
+    `uid` is also the group id; None: it keeps its own. `closed`: as in `Launch`. `fence`: None, or what of the file system is left to it: what
+    may be read and run, and what may be written as well; forbidden system calls come with it.
     `limits` are pairs of a resource's name (`RLIMIT_…`) and its value. `command` replaces the child by a program;
     `command_waits`: at once, so that it loads while the workspace is made: it starts in `/`, waits at `GATE_DESCRIPTOR`, and
     goes into the workspace itself.
@@ -70,6 +72,7 @@ class Setup(NamedTuple):
     command_waits: bool
     directory: str
     entry: str
+    fence: tuple[list[str], list[str]] | None
 
 
 def read_exactly(descriptor: int, size: int) -> bytes:

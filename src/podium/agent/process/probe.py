@@ -1,5 +1,6 @@
 """Finds out what this host allows, by trying it in children that end at once."""
 
+import errno
 import json
 import os
 import signal
@@ -7,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from podium.agent.process import linux
+from podium.agent.process import landlock, linux, seccomp
 
 TRIAL_ID: Final = 190_000
 """User and group id that trials as root drop to; any unprivileged one serves."""
 
 
 def report() -> str:
-    """JSON: `namespaces` (`root`, `user` or empty), `users` (`mapped`, `own` or empty), `setuid`, and `refusals`: what
+    """JSON: `namespaces` (`root`, `user` or empty), `users` (`mapped`, `own` or empty), `setuid`, `fence`, and `refusals`: what
     was tried in vain, with the system's words."""
     root = os.geteuid() == 0
     refusals: dict[str, str] = {}
@@ -35,7 +36,10 @@ def report() -> str:
     else:
         users = "own" if allowed("user namespaces", _own_users) else ""
     setuid = root and allowed("change of user id", _drop)
-    return json.dumps({"namespaces": namespaces, "users": users, "setuid": setuid, "refusals": refusals})
+    fence = allowed("landlock and seccomp", _fence)
+    return json.dumps(
+        {"namespaces": namespaces, "users": users, "setuid": setuid, "fence": fence, "refusals": refusals}
+    )
 
 
 def _refusal(trial: Callable[[], None]) -> str:
@@ -107,6 +111,14 @@ def _mapped_users() -> None:
         os.kill(pid, signal.SIGKILL)
     if os.waitpid(pid, 0)[1] != 0:
         raise OSError(1, "a user namespace can't be made or mapped")
+
+
+def _fence() -> None:
+    if not landlock.version():
+        raise OSError(errno.ENOSYS, "this kernel has no Landlock, or it is off (lsm=…)")
+    linux.forbid_new_privileges()
+    landlock.confine(["/usr"], ["/dev/null"])
+    seccomp.install()
 
 
 def _drop() -> None:

@@ -35,7 +35,7 @@ class _Nobody(BaseAgent):
 def rehearse() -> None:
     """Does `REPETITIONS` times what every child will do."""
     environment = dict(os.environ)
-    setup = pack_plain(Setup(environment, "/", None, False, {}, None, False, "/", "a:A")._asdict())
+    setup = pack_plain(Setup(environment, "/", None, False, {}, None, False, "/", "a:A", None)._asdict())
     level = logging.root.level
     for _ in range(REPETITIONS):
         os.environ.update(Setup(**json.loads(setup)).environment)

@@ -123,7 +123,7 @@ class Template:
         sys.stdout.flush()
         sys.stderr.flush()
         setup, stdout, stderr, gate = descriptors
-        start = Start(setup, stdout, stderr, gate, os.getpid(), self._order.users)
+        start = Start(setup, stdout, stderr, gate, os.getpid(), self._order.users, self._order.sandboxed)
         pid = os.fork()
         if pid:
             self._numbers[pid] = number

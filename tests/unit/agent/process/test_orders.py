@@ -13,7 +13,7 @@ from podium.agent.process.orders import Launch, Setup, pack, read_setup
 from podium.agent.process.rehearsal import rehearse
 from podium.agent.process.template import _reason
 
-SETUP = Setup({"A": "ä"}, "/w", 200_001, True, {"RLIMIT_CORE": 0}, None, False, "/b", "agent:A")
+SETUP = Setup({"A": "ä"}, "/w", 200_001, True, {"RLIMIT_CORE": 0}, None, False, "/b", "agent:A", None)
 
 
 def test_a_setup_arrives_as_it_was_sent_however_it_is_cut() -> None:
@@ -40,7 +40,7 @@ def test_a_coordinator_that_is_gone_is_told_from_an_empty_setup() -> None:
 def test_a_launch_survives_its_packet() -> None:
     import json
 
-    launch = Launch(1, "root", 190_000, True, "mapped", True, "agent:A", "/b", ["/usr"])
+    launch = Launch(1, "root", 190_000, True, "mapped", True, "agent:A", "/b", ["/usr"], True)
     assert Launch(**json.loads(pack(launch._asdict()))) == launch
 
 

@@ -23,13 +23,14 @@ class HostFacts(msgspec.Struct, frozen=True):
 
     `namespaces`: how a template gets a PID and a mount namespace (`root`, `user`, empty: it can't). `users`: which user
     namespace each agent can have (`mapped` with another user id, `own` with its own, empty). `setuid`: whether the user
-    id can be changed. `refusals`: what was tried in vain, with the system's words.
+    id can be changed. `fence`: whether a process can be fenced in (Landlock, seccomp). `refusals`: what was tried in vain, with the system's words.
     """
 
     root: bool
     namespaces: Literal["root", "user", ""]
     users: Literal["mapped", "own", ""]
     setuid: bool
+    fence: bool = False
     refusals: dict[str, str] = {}
 
 

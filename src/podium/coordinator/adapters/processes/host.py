@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from podium.agent.process.mounts import closed_ancestor
 from podium.agent.process.orders import Launch, Setup
 from podium.base.tasks import TaskOwner
-from podium.coordinator.adapters.processes import directories, orphans
+from podium.coordinator.adapters.processes import directories, fences, orphans
 from podium.coordinator.adapters.processes.birth import Birth
 from podium.coordinator.adapters.processes.cgroups import Cgroup, open_cgroups
 from podium.coordinator.adapters.processes.environment import agent_environment, base_environment, limits_of
@@ -227,10 +227,14 @@ class LocalProcessHost:
             warm=preloads,
             preload=deployment.manifest.entry if preloads and plan.identity != "setuid" else None,
             directory=str(deployment.directory.resolve()),
-            visible=[str(path) for path in (*self._needed(), *homes(deployment, self._runner(deployment)))]
-            if plan.identity
-            else [],
+            visible=self._visible(deployment) if plan.identity or plan.sandboxed else [],
+            sandboxed=plan.sandboxed,
         )
+
+    def _visible(self, deployment: PreparedDeployment) -> list[str]:
+        """What an agent of a deployment must be able to reach."""
+        places = (*self._needed(), *homes(deployment, self._runner(deployment)), *self._settings.readable)
+        return [str(path) for path in places]
 
     def _needed(self) -> list[Path]:
         """What any agent must be able to reach."""
@@ -288,7 +292,10 @@ class LocalProcessHost:
     def _setup(self, spec: ProcessSpec, uid: int | None) -> Setup:
         deployment = spec.deployment
         directory, entry = str(deployment.directory.resolve()), deployment.manifest.entry
-        command = None if self._preloads(deployment) else agent_command(deployment, self._sdk, self._runner(deployment))
+        waits = is_bun(deployment) and fences.can_be_drawn_early(self._plan)
+        command = None
+        if not self._preloads(deployment):
+            command = agent_command(deployment, self._sdk, self._runner(deployment), waits=waits)
         limits = process_limits(deployment, spec.limits)
         return Setup(
             environment=agent_environment(spec, self._settings.mark),
@@ -297,9 +304,10 @@ class LocalProcessHost:
             closed=self._plan.closed,
             limits=limits_of(limits, closed=self._plan.closed, own_user=uid is not None),
             command=command,
-            command_waits=is_bun(deployment),
+            command_waits=waits,
             directory=directory,
             entry=entry,
+            fence=fences.around(spec, self._plan, self._visible(deployment)) if self._plan.sandboxed else None,
         )
 
     def _mark(self, spec: ProcessSpec, birth: Birth, uid: int | None) -> Mark:

@@ -7,15 +7,16 @@ import msgspec
 from podium.coordinator.adapters.processes.facts import HostFacts
 from podium.coordinator.domain.ports import Isolation
 
-Step = Literal["limits", "identity", "no_new_privileges"]
+Step = Literal["limits", "identity", "no_new_privileges", "fence"]
 """Steps that depend on the level. Always done, at every level: a session, descriptors and an environment of its own,
 a private home and temporary directory, and the end of the whole tree with its coordinator."""
 
 STEPS: Final[dict[Isolation, frozenset[Step]]] = {
     "none": frozenset(),
     "process": frozenset({"limits", "identity", "no_new_privileges"}),
+    "sandbox": frozenset({"limits", "identity", "no_new_privileges", "fence"}),
 }
-"""What each level adds. `sandbox` gets its row with the steps that hide the host's file system and system calls."""
+"""What each level adds."""
 
 
 class IsolationUnavailableError(Exception):
@@ -41,6 +42,11 @@ class Plan(msgspec.Struct, frozen=True):
         return "no_new_privileges" in STEPS[self.level]
 
     @property
+    def sandboxed(self) -> bool:
+        """Whether an agent sees only what is its own and a read-only system."""
+        return "fence" in STEPS[self.level]
+
+    @property
     def hides_deployments(self) -> bool:
         """Whether a template gets the deployment it needs bound into a mount namespace, and sees no other."""
         return bool(self.identity) and self.namespaces == "root"
@@ -55,19 +61,27 @@ def choose(wanted: str | None, facts: HostFacts, unreachable: str | None) -> Pla
     """
     if wanted not in (None, "none", "process", "sandbox"):
         raise IsolationUnavailableError(f"PODIUM_ISOLATION={wanted}: use none, process or sandbox")
-    if wanted == "sandbox":
-        raise IsolationUnavailableError("PODIUM_ISOLATION=sandbox: this release isolates by process or none")
     if wanted == "none":
         return Plan("none", facts.namespaces, "", "")
+    level = _level(wanted, facts)
     if not facts.root:
-        return Plan("process", facts.namespaces, "", facts.users)
+        return Plan(level, facts.namespaces, "", facts.users)
     refusal = _refusal(facts, unreachable)
     if refusal is None:
         mapped = facts.users == "mapped"
-        return Plan("process", facts.namespaces, "mapped" if mapped else "setuid", "mapped" if mapped else "")
-    if wanted == "process":
-        raise IsolationUnavailableError(f"PODIUM_ISOLATION=process: {refusal}, or set PODIUM_ISOLATION=none")
+        return Plan(level, facts.namespaces, "mapped" if mapped else "setuid", "mapped" if mapped else "")
+    if wanted is not None:
+        raise IsolationUnavailableError(f"PODIUM_ISOLATION={wanted}: {refusal}, or set PODIUM_ISOLATION=none")
     return Plan("none", facts.namespaces, "", "")
+
+
+def _level(wanted: str | None, facts: HostFacts) -> Literal["process", "sandbox"]:
+    """A sandbox where the host can give one, unless less is wanted."""
+    lacks = "namespaces" if not facts.namespaces else "Landlock with seccomp" if not facts.fence else ""
+    if wanted == "sandbox" and lacks:
+        why = "; ".join(f"{name}: {said}" for name, said in facts.refusals.items()) or "switched off"
+        raise IsolationUnavailableError(f"PODIUM_ISOLATION=sandbox: this host gives no {lacks} ({why})")
+    return "process" if wanted == "process" or lacks else "sandbox"
 
 
 def _refusal(facts: HostFacts, unreachable: str | None) -> str | None:

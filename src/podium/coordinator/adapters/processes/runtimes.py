@@ -50,13 +50,14 @@ def template_command(deployment: PreparedDeployment, sdk: Path) -> list[str]:
     return [str(python), "-I", "-B", *(["-S"] if own else []), str(script)]
 
 
-def agent_command(deployment: PreparedDeployment, sdk: Path, runner: Path | None) -> list[str]:
-    """The program of a plain start. `runner`: see `make_runner`; None: the deployment does not run on Bun. On Bun it waits for the
-    workspace itself: Bun takes a while to start, and needs no workspace for that."""
+def agent_command(deployment: PreparedDeployment, sdk: Path, runner: Path | None, *, waits: bool) -> list[str]:
+    """The program of a plain start. `runner`: see `make_runner`; None: the deployment does not run on Bun. `waits`: Bun waits for the
+    workspace itself, for it takes a while to start, and needs no workspace for that."""
     run = ["run", str(deployment.directory.resolve()), deployment.manifest.entry]
     if runner is None:
         return [*template_command(deployment, sdk), *run]
-    return [str(deployment.interpreter.resolve()), *BUN_FLAGS, str(runner), *run, str(GATE_DESCRIPTOR)]
+    gate = [str(GATE_DESCRIPTOR)] if waits else []
+    return [str(deployment.interpreter.resolve()), *BUN_FLAGS, str(runner), *run, *gate]
 
 
 def homes(deployment: PreparedDeployment, runner: Path | None) -> list[Path]:

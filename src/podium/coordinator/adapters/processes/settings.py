@@ -24,7 +24,8 @@ class HostSettings(msgspec.Struct, frozen=True):
 
     `data` is the data directory. `isolation` is the level asked for, None: the best there is. `without` switches
     features of the host off. `cgroups`: `auto` uses a cgroup per instance where it brings limits; `always`
-    and `never` force it. `shown`: directories every agent may read beside its own and its deployment's. Times are seconds.
+    and `never` force it. `shown`: directories every agent may read beside its own and its deployment's; `readable`: the
+    operator's, beside the system's, at level `sandbox`. Times are seconds.
     """
 
     data: Path
@@ -38,6 +39,7 @@ class HostSettings(msgspec.Struct, frozen=True):
     drain_seconds: float = 2.0
     orphan_seconds: float = 10.0
     shown: tuple[Path, ...] = ()
+    readable: tuple[Path, ...] = ()
 
     @property
     def agents(self) -> Path:

@@ -10,6 +10,7 @@ from podium.coordinator.adapters.processes.levels import IsolationUnavailableErr
 
 ROOT = HostFacts(root=True, namespaces="root", users="mapped", setuid=True)
 USER = HostFacts(root=False, namespaces="user", users="own", setuid=False)
+FENCING = HostFacts(root=True, namespaces="root", users="mapped", setuid=True, fence=True)
 CLOSED = "/root"
 
 
@@ -17,6 +18,21 @@ def test_root_maps_user_ids_where_it_can_and_changes_them_where_it_can_not() -> 
     assert choose(None, ROOT, None) == Plan("process", "root", "mapped", "mapped")
     container = HostFacts(root=True, namespaces="", users="", setuid=True)
     assert choose(None, container, None) == Plan("process", "", "setuid", "")
+
+
+def test_a_sandbox_is_the_default_where_the_host_can_give_one() -> None:
+    assert choose(None, FENCING, None) == Plan("sandbox", "root", "mapped", "mapped")
+    assert choose("sandbox", FENCING, CLOSED).sandboxed
+    assert not choose("process", FENCING, None).sandboxed
+    user = HostFacts(root=False, namespaces="user", users="own", setuid=False, fence=True)
+    assert choose(None, user, CLOSED) == Plan("sandbox", "user", "", "own")
+    without = HostFacts(root=True, namespaces="", users="mapped", setuid=True, fence=True)
+    assert choose(None, without, None).level == "process"
+    with pytest.raises(IsolationUnavailableError, match="no namespaces"):
+        choose("sandbox", without, None)
+    refused = HostFacts(True, "root", "mapped", setuid=True, refusals={"landlock and seccomp": "not implemented"})
+    with pytest.raises(IsolationUnavailableError, match=r"no Landlock with seccomp \(landlock and seccomp: not"):
+        choose("sandbox", refused, None)
 
 
 def test_an_ordinary_user_gets_process_on_every_host() -> None:

@@ -34,10 +34,10 @@ def deployment(directory: Path, runtime: Literal["python", "typescript"]) -> Pre
 def test_every_template_is_python_and_only_python_agents_are(tmp_path: Path) -> None:
     made, runner = deployment(tmp_path, "typescript"), tmp_path / "run.js"
     assert template_command(made, tmp_path)[0] == sys.executable
-    command = agent_command(made, tmp_path, runner)
+    command = agent_command(made, tmp_path, runner, waits=True)
     assert command[0] == str(tmp_path / "bun")
     assert command[-5:] == [str(runner), "run", str(tmp_path / "bundle"), "src/agent.ts", str(GATE_DESCRIPTOR)]
-    python = agent_command(deployment(tmp_path, "python"), tmp_path, None)
+    python = agent_command(deployment(tmp_path, "python"), tmp_path, None, waits=False)
     assert (python[0], python[-3:]) == (sys.executable, ["run", str(tmp_path / "bundle"), "agent:A"])
 
 
