@@ -302,7 +302,7 @@ class Replicas:
         await self.drop(agent_id)
         self._last.pop(agent_id, None)
         with _problems():
-            for generation in await self._generations(agent_id):
+            for generation in {*await self._generations(agent_id), *await self._live_generations(agent_id)}:
                 await self._erase_live(agent_id, generation)
             for kind in ("manifests", "sealed", "claims"):
                 async for info in self._objects.list(f"{kind}/{agent_id}/"):
@@ -412,8 +412,12 @@ class Replicas:
                 for generation in known[:-KEPT_GENERATIONS]:
                     await self._erase_live(agent_id, generation)
                     await self._objects.delete(manifests_prefix(agent_id) + str(generation))
+                kept = known[-KEPT_GENERATIONS:]
+                for generation in await self._live_generations(agent_id):
+                    if kept and generation < kept[0]:  # nobody finished it, or a host that was late wrote once more
+                        await self._erase_live(agent_id, generation)
                 if len(known) > KEPT_GENERATIONS:
-                    await self._prune_sealed(agent_id, known[-KEPT_GENERATIONS:])
+                    await self._prune_sealed(agent_id, kept)
         except ReplicaUnavailableError as error:
             _log.warning("replica_not_pruned", extra={"agent_id": agent_id, "reason": str(error)})
 
@@ -426,6 +430,19 @@ class Replicas:
         async for info in self._objects.list(f"sealed/{agent_id}/"):
             if info.key.rpartition("/")[2] not in named:
                 await self._objects.delete(info.key)
+
+    async def _live_generations(self, agent_id: str) -> list[Generation]:
+        """The generations of which Litestream wrote anything, with a manifest or without."""
+        prefix = f"live/{agent_id}/"
+        if self._place.kind == "file":
+            names = await asyncio.to_thread(_names, Path(self._place.root) / prefix)
+        else:
+            names = {info.key.removeprefix(prefix).partition("/")[0] async for info in self._objects.list(prefix)}
+        found = []
+        for name in sorted(names):
+            with contextlib.suppress(ValueError):
+                found.append(Generation.of(name))
+        return found
 
     async def _erase_live(self, agent_id: str, generation: Generation) -> None:
         prefix = live_prefix(agent_id, generation)
@@ -446,6 +463,10 @@ def _problems() -> Iterator[None]:
         yield
     except (ObjectStoreUnavailableError, ObjectMissingError, msgspec.DecodeError, OSError) as error:
         raise ReplicaUnavailableError(f"the replica: {error}") from error
+
+
+def _names(directory: Path) -> set[str]:
+    return {place.name for place in directory.iterdir()} if directory.is_dir() else set()
 
 
 def _sealed_beside(database: Live) -> list[Path]:
