@@ -15,12 +15,16 @@ from diminuendo.auth.key_file import KeyFile
 from diminuendo.auth.tokens import TokenChecker
 from diminuendo.protocol.limits import FailedTokens
 from diminuendo.server.connection import Parts
-from diminuendo.server.door import Door
+from diminuendo.server.door import Door, Room
+from diminuendo.server.relay import relay_room
 from diminuendo.server.rest import Platform
+from diminuendo.serving import relaying
 from diminuendo.serving.hub import Hub
+from diminuendo.serving.replicas import Replicas
 from diminuendo.settings import DiminuendoSettings
 from diminuendo.storage.places import Places
 from podium.base.clock import Clock, SystemClock
+from podium.base.discovery import Discovery
 from podium.base.http import HttpServer
 from podium.base.logs import dump_on_signal, set_up_logging
 from podium.base.metrics import Metrics
@@ -45,8 +49,15 @@ class Diminuendo:
         self._timers = Timers(clock)
         self.hub = Hub(Places(settings.data), self._podium, clock, round(settings.idle_seconds * 1000))
         self.callers = _callers(settings, clock)
+        self._discovery = _discovery(settings)
+        self._replicas: Replicas | None = None
+        rooms: dict[bytes, Room] = {}
+        if self._discovery is not None and settings.url is not None and settings.cluster_key is not None:
+            key = settings.cluster_key.reveal()
+            self._replicas = Replicas(self.hub, self._discovery, settings.url, key, clock)
+            rooms[relaying.PATH.encode()] = relay_room(self._replicas.here, key, self._owner)
         parts = Parts(
-            sessions=self.hub,
+            sessions=self._replicas or self.hub,
             callers=self.callers,
             failed=FailedTokens(),
             metrics=self.metrics,
@@ -60,7 +71,7 @@ class Diminuendo:
             settings.origins,
             settings.connections_max,
             settings.proxies,
-            {b"/acp": acp_room(parts, self._podium)},
+            {b"/acp": acp_room(parts, self._podium), **rooms},
         )
         platform = Platform(self._podium, self.metrics, clock, lambda: len(self.hub), lambda: len(self._door))
         self._app = platform.app()
@@ -75,6 +86,10 @@ class Diminuendo:
         """
         self._settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         await self.hub.open()
+        if self._replicas is not None:
+            await self._replicas.open()
+        else:
+            await self.hub.take_all()
         self._door.open()
         port = await self._server.start(self._settings.host, self._settings.port)
         _log.info("diminuendo_started", extra={"host": self._settings.host, "port": port})
@@ -86,6 +101,10 @@ class Diminuendo:
         await self._door.close()
         await self._server.stop(self._settings.stop_seconds)
         await self.hub.close()
+        if self._replicas is not None:
+            await self._replicas.close()
+        if self._discovery is not None:
+            await self._discovery.close()
         await self._owner.close()
         self._timers.close()
         await self._podium.close()
@@ -96,6 +115,15 @@ def run(settings: DiminuendoSettings) -> None:
     """Runs a Diminuendo until SIGTERM or SIGINT."""
     set_up_logging(settings.log_level, settings.log_format)
     uvloop.run(_serve(settings))
+
+
+def _discovery(settings: DiminuendoSettings) -> Discovery | None:
+    """Where replicas agree; None: this is the only one."""
+    if settings.valkey is None:
+        return None
+    from podium.base.discovery.valkey import ValkeyDiscovery
+
+    return ValkeyDiscovery(settings.valkey, call_seconds=settings.valkey_seconds)
 
 
 def _callers(settings: DiminuendoSettings, clock: Clock) -> Callers:

@@ -289,6 +289,18 @@ async def test_a_late_holder_keeps_its_lease_as_long_as_nobody_took_it(pair: Pai
     assert await pair.other.acquire_lease("a", "c2") is None
 
 
+async def test_who_holds_a_lease_is_told_as_long_as_it_is_held(pair: Pair) -> None:
+    assert await pair.other.lease("a") is None
+    await pair.one.acquire_lease("a", "c1")
+    assert await pair.other.lease("a") == Lease("a", "c1", 1)
+    pair.clock.advance(LEASE_TTL_SECONDS)
+    assert await pair.other.lease("a") is None
+    await pair.other.acquire_lease("a", "c2")
+    assert await pair.one.lease("a") == Lease("a", "c2", 2)
+    await pair.other.release_lease("a", "c2", 2)
+    assert await pair.one.lease("a") is None
+
+
 async def test_a_released_lease_is_free_and_only_its_holder_can_release_it(pair: Pair) -> None:
     await pair.one.acquire_lease("a", "c1")
     await pair.other.release_lease("a", "c2", 1)

@@ -17,6 +17,7 @@ PROMISES: dict[str, dict[str, str]] = {
         "DIM-TURN-CONTROL": "A running turn is steered and stopped.",
         "DIM-FILES": "Files of the workspace and their versions are seen through the session.",
         "DIM-ARCHIVE": "An archived session lets its agent go, and continues it when it is taken back.",
+        "DIM-REPLICAS": "Clients of all replicas are in the same conversations; another replica goes on for one that died.",
         "DIM-DEATHS": "Over the death of the agent, the gateway or the coordinator clients are told the whole turn.",
         "DIM-UP": "`podium up` runs Diminuendo, too, and the development key opens it.",
         "DIM-IDLE": "A session nobody uses lets its instance go; the next turn continues the same agent.",

@@ -60,10 +60,11 @@ class Guest(Peer, Protocol):
 
 class Room(NamedTuple):
     """What is behind a path: how the guest of an arrival is made, and the largest message that is read there at all; a larger one
-    closes the connection with 1009."""
+    closes the connection with 1009. `check` looks at the request before, and raises `PodiumError` when it may not come in."""
 
     make: Callable[[Arrival], Guest]
     max_bytes: int
+    check: Callable[[Headers], object] | None = None
 
 
 class Door:
@@ -96,6 +97,11 @@ class Door:
         if not is_allowed(headers.get("origin"), self._origins):
             foreign = PodiumError(ErrorCode.PERMISSION_DENIED, "pages of this origin may not connect")
             return Refusal(foreign, request_id_of(headers))
+        try:
+            if room.check is not None:
+                room.check(headers)
+        except PodiumError as error:
+            return Refusal(error, request_id_of(headers))
         socket = _CountedSocket(self, upgrade, self._parts, room.max_bytes)
         address = address_of(upgrade.transport, headers.get("x-forwarded-for", ""), self._proxies)
         guest = room.make(Arrival(socket, upgrade, headers, f"client-{os.urandom(8).hex()}", address))

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
-from msgspec import UNSET
 
 from diminuendo.domain.access import NO_SESSION, refusal
 from diminuendo.domain.ids import make_session_id
@@ -31,9 +30,8 @@ from diminuendo.protocol.messages import ClientMessage, SessionMessage, type_of
 from diminuendo.serving import talking
 from diminuendo.serving.pages import session_of
 from diminuendo.serving.port import Reader, Seat
-from diminuendo.serving.refusals import by_podium, refused, translated
+from diminuendo.serving.refusals import answering, by_podium, refused, translated
 from diminuendo.serving.working import Parts, SessionAtWork
-from diminuendo.storage.errors import StorageError
 from diminuendo.storage.places import Places
 from diminuendo.storage.registry import Registry, SessionRecord
 from podium.base.clock import Clock
@@ -65,16 +63,39 @@ class Hub:
         return len(self._at_work)
 
     async def open(self) -> None:
-        """Takes up what an earlier process left at work. What can't be read is logged, and refused to whoever asks for it."""
+        """Begins to work."""
+        self._owner.start(self._tidy(), "tidy")
+
+    async def take_all(self) -> None:
+        """Takes up what an earlier process left at work, of all tenants. What can't be read is logged, and refused to whoever asks
+        for it."""
         for tenant_id in self._parts.places.tenants():
             try:
-                registry = self._registry(tenant_id)
-                for record in registry.unsettled():
-                    self._session(record, registry)
-            except StorageError as error:
+                self.take(tenant_id)
+            except ProtocolError as error:
                 _log.error("tenant_not_recovered", extra={"tenant_id": tenant_id}, exc_info=error)
             await asyncio.sleep(0)
-        self._owner.start(self._tidy(), "tidy")
+
+    def take(self, tenant_id: str) -> None:
+        """Takes up what an earlier process left at work of one tenant.
+
+        Raises:
+            ProtocolError: what is kept of the tenant can't be read.
+        """
+        with translated():
+            registry = self._registry(tenant_id)
+            for record in registry.unsettled():
+                self._session(record, registry)
+
+    async def drop(self, tenant_id: str) -> None:
+        """Lets go of a tenant, whose sessions somebody else works on from now on."""
+        registry = self._registries.pop(tenant_id, None)
+        mine = [session for session in self._at_work.values() if session.tenant_id == tenant_id]
+        for session in mine:
+            del self._at_work[session.session_id]
+        await asyncio.gather(*(session.close("the session is moving; join again") for session in mine))
+        if registry is not None:
+            registry.close()
 
     async def close(self) -> None:
         """Ends all readers and drops all connections; instances stay, and are found again by the next process."""
@@ -91,29 +112,20 @@ class Hub:
 
     async def handle(self, caller: Identity, message: ClientMessage) -> AnswerMessage:
         """See `Sessions`."""
-        request_id = message.request_id
-        try:
-            with translated():
-                registry = self._registry(caller.tenant_id)
-                if isinstance(message, SessionMessage):
-                    answer = await self._about_session(caller, message, registry)
-                else:
-                    answer = await self._about_tenant(caller, message, registry)
-        except ProtocolError as error:
-            error.request_id = None if request_id is UNSET else request_id
-            raise
-        return msgspec.structs.replace(answer, request_id=request_id)
+        with answering(message), translated():
+            registry = self._registry(caller.tenant_id)
+            if isinstance(message, SessionMessage):
+                answer = await self._about_session(caller, message, registry)
+            else:
+                answer = await self._about_tenant(caller, message, registry)
+        return msgspec.structs.replace(answer, request_id=message.request_id)
 
     async def join(self, caller: Identity, message: messages.JoinSession, reader: Reader) -> Seat:
         """See `Sessions`."""
-        try:
-            with translated():
-                registry = self._registry(caller.tenant_id)
-                record = self._allowed(caller, message, registry)
-                return self._session(record, registry).join(reader, message.after_seq)
-        except ProtocolError as error:
-            error.request_id = None if message.request_id is UNSET else message.request_id
-            raise
+        with answering(message), translated():
+            registry = self._registry(caller.tenant_id)
+            record = self._allowed(caller, message, registry)
+            return self._session(record, registry).join(reader, message.after_seq)
 
     async def _about_tenant(self, caller: Identity, message: ClientMessage, registry: Registry) -> AnswerMessage:
         role = self._checked(caller, message, registry, None)

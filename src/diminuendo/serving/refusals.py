@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from msgspec import UNSET
+
 from diminuendo.domain.access import Refusal
 from diminuendo.domain.members import MemberRefusedError
 from diminuendo.protocol.errors import Code, ProtocolError
+from diminuendo.protocol.messages import ClientMessage
 from diminuendo.storage.errors import SessionUnknownError, StorageError
 from podium.client import PodiumConnectionError
 from podium.wire.errors import ErrorCode
@@ -38,6 +41,16 @@ def sentence(error: PodiumConnectionError) -> str:
     if error.code is ErrorCode.UNREACHABLE:
         return "Podium can't be reached now"
     return f"{error.detail} ({error.code.value})"
+
+
+@contextmanager
+def answering(message: ClientMessage) -> Iterator[None]:
+    """Gives the message's `requestId` to the errors it is answered by."""
+    try:
+        yield
+    except ProtocolError as error:
+        error.request_id = None if message.request_id is UNSET else message.request_id
+        raise
 
 
 @contextmanager

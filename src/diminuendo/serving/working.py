@@ -86,6 +86,11 @@ class SessionAtWork:
         return self.record.session_id
 
     @property
+    def tenant_id(self) -> str:
+        """Whose it is."""
+        return self._registry.tenant_id
+
+    @property
     def state(self) -> SessionState:
         """Where it is."""
         return self._life.state

@@ -62,7 +62,10 @@ class Registry:
         with translated(path):
             prepare(path)
             connection = open_database(
-                path, application_id=APPLICATION_ID, migrations=read_migrations(f"{__package__}.registry_schema")
+                path,
+                application_id=APPLICATION_ID,
+                migrations=read_migrations(f"{__package__}.registry_schema"),
+                exclusive=True,
             )
         try:
             with translated(path):

@@ -70,7 +70,10 @@ class SessionStore:
         with translated(path):
             prepare(path)
             connection = open_database(
-                path, application_id=APPLICATION_ID, migrations=read_migrations(f"{__package__}.session_schema")
+                path,
+                application_id=APPLICATION_ID,
+                migrations=read_migrations(f"{__package__}.session_schema"),
+                exclusive=True,
             )
         try:
             with translated(path):

@@ -91,11 +91,14 @@ def open_database(
     migrations: Sequence[Migration],
     synchronous: Synchronous = "NORMAL",
     attaching: bool = False,
+    exclusive: bool = False,
 ) -> sqlite3.Connection:
     """Opens `path` (made when missing, its directory must exist), brought to the newest schema.
 
     The connection is in autocommit mode (use `transaction`), in WAL mode, and may be used from any one thread at a time.
-    `application_id` is a number from 1 to 2**31 - 1 of the caller's own. `attaching`: `ATTACH` takes URIs.
+    `application_id` is a number from 1 to 2**31 - 1 of the caller's own. `attaching`: `ATTACH` takes URIs. `exclusive`: nobody else
+    may even read it until this connection is closed, or its process or host has died; it then needs no memory that is shared with
+    other processes, so that the file may lie on a network file system with locks (NFS, EFS). Who comes second is not kept waiting.
 
     Raises:
         DatabaseTooNewError: its schema is newer than the last of `migrations`; nothing was changed.
@@ -105,9 +108,15 @@ def open_database(
     """
     name = path.absolute().as_uri() if attaching else path
     connection = sqlite3.connect(
-        name, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False, uri=attaching
+        name,
+        timeout=0.0 if exclusive else BUSY_TIMEOUT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        uri=attaching,
     )
     try:
+        if exclusive:  # before anything is read: from then on there would be shared memory
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE").close()
         version = _checked_version(connection, path, application_id, len(migrations))
         connection.execute("PRAGMA journal_mode = WAL").close()
         connection.execute(f"PRAGMA synchronous = {synchronous}")

@@ -196,6 +196,10 @@ class EmbeddedDiscovery:
         """See `Discovery.renew_leases`."""
         return await self._write(statements.renew_leases, coordinator_id, held, self._clock.monotonic())
 
+    async def lease(self, agent_id: str) -> Lease | None:
+        """See `Discovery.lease`."""
+        return self._read(statements.lease, agent_id, self._clock.monotonic())
+
     async def release_lease(self, agent_id: str, coordinator_id: str, epoch: int) -> None:
         """See `Discovery.release_lease`."""
         await self._write(statements.release_lease, agent_id, coordinator_id, epoch)

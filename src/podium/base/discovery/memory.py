@@ -28,6 +28,7 @@ from podium.base.discovery.rules import (
     StoredLease,
     claimed,
     config_changes,
+    held_lease,
     new_claim,
     next_lease,
     renewed_lease,
@@ -163,6 +164,11 @@ class MemoryDiscovery:
     def _agent_epoch(self, agent_id: str) -> int:
         record = self._agents.get(agent_id)
         return record.epoch if record else 0
+
+    async def lease(self, agent_id: str) -> Lease | None:
+        """See `Discovery.lease`."""
+        await self.check()
+        return held_lease(agent_id, self._leases.get(agent_id), self._clock.monotonic())
 
     async def release_lease(self, agent_id: str, coordinator_id: str, epoch: int) -> None:
         """See `Discovery.release_lease`."""

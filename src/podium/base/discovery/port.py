@@ -240,6 +240,10 @@ class Discovery(Protocol):
         """
         ...
 
+    async def lease(self, agent_id: str) -> Lease | None:
+        """The lease somebody holds now; None when nobody does. It may end, or change hands, the moment after."""
+        ...
+
     async def release_lease(self, agent_id: str, coordinator_id: str, epoch: int) -> None:
         """Gives a lease back; one that is not held is left alone."""
         ...

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
-from podium.base.discovery.port import LEASE_TTL_SECONDS, Claim
+from podium.base.discovery.port import LEASE_TTL_SECONDS, Claim, Lease
 from podium.wire.limits import IDEMPOTENCY_MEMORY_MS
 
 BUCKET_LIFE_SECONDS: Final = 3_600.0
@@ -33,6 +33,13 @@ def next_lease(
     if stored.coordinator_id is not None and stored.deadline > monotonic:
         return None
     return StoredLease(coordinator_id, max(stored.epoch, known_epoch) + 1, deadline)
+
+
+def held_lease(agent_id: str, stored: StoredLease | None, now: float) -> Lease | None:
+    """The lease as somebody holds it at `now` (monotonic); None when nobody does."""
+    if stored is None or stored.coordinator_id is None or stored.deadline <= now:
+        return None
+    return Lease(agent_id, stored.coordinator_id, stored.epoch)
 
 
 def renewed_lease(stored: StoredLease | None, agent_epoch: int, wanted: StoredLease) -> StoredLease | None:

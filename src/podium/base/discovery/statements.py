@@ -30,6 +30,7 @@ from podium.base.discovery.rules import (
     StoredLease,
     claimed,
     config_changes,
+    held_lease,
     next_lease,
     renewed_lease,
     token_taken,
@@ -240,6 +241,14 @@ def _restore_lease(connection: sqlite3.Connection, agent_id: str, wanted: Stored
     if lease is not None:
         connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)", (agent_id, *lease))
     return lease is not None
+
+
+def lease(connection: sqlite3.Connection, agent_id: str, monotonic: float) -> Lease | None:
+    """See `Discovery.lease`."""
+    row = connection.execute(
+        "SELECT coordinator_id, epoch, deadline FROM leases WHERE agent_id = ?", (agent_id,)
+    ).fetchone()
+    return held_lease(agent_id, StoredLease(*row) if row else None, monotonic)
 
 
 def release_lease(connection: sqlite3.Connection, agent_id: str, coordinator_id: str, epoch: int) -> None:

@@ -51,7 +51,16 @@ _COORDINATOR_MS: Final = round(COORDINATOR_TTL_SECONDS * 1000)
 _LEASE_MS: Final = round(LEASE_TTL_SECONDS * 1000)
 _BUCKET_MS: Final = round(BUCKET_LIFE_SECONDS * 1000)
 
-_Record = TypeVar("_Record", CoordinatorRecord, InstanceRecord, AgentRecord, KeyRecord)
+
+class _HeldLease(msgspec.Struct):
+    """What `podium:leases:{agent_id}` holds, which is there only as long as the lease is."""
+
+    coordinator_id: str
+    epoch: int
+    deadline: int
+
+
+_Record = TypeVar("_Record", CoordinatorRecord, InstanceRecord, AgentRecord, KeyRecord, _HeldLease)
 
 
 class ValkeyDiscovery:
@@ -169,6 +178,14 @@ class ValkeyDiscovery:
             return []
         answers = await self._link.run_each("renew", calls)
         return sorted(agent_id.decode() for lost in answers for agent_id in lost)
+
+    async def lease(self, agent_id: str) -> Lease | None:
+        """See `Discovery.lease`."""
+        found = await self._get(f"podium:leases:{agent_id}", _HeldLease)
+        # The key is gone with the lease; only a clock of a test's own may be ahead of the server.
+        if found is None or (self._clock is not None and found.deadline <= self._clock.now_ms()):
+            return None
+        return Lease(agent_id, found.coordinator_id, found.epoch)
 
     async def release_lease(self, agent_id: str, coordinator_id: str, epoch: int) -> None:
         """See `Discovery.release_lease`."""

@@ -187,8 +187,12 @@ def test_the_file_is_for_its_owner_alone_and_of_one_session(desk: Desk) -> None:
     for name in desk.path.parent.iterdir():
         assert name.stat().st_mode & 0o077 == 0
     assert desk.path.parent.stat().st_mode & 0o077 == 0
+    with pytest.raises(StorageError, match="locked"):
+        desk.open()
+    desk.store.close()
     with pytest.raises(StorageError, match="belongs to session"):
         SessionStore.open(desk.path, "sess-bbbbbbbbbbbbbbbb", desk.clock, lambda *_: Never(), lambda _: None)
+    desk.store = desk.open()
 
 
 def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
