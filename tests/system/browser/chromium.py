@@ -23,8 +23,8 @@ from tests.noise import leaks
 from tests.system.cli.platforms import descendants, reap
 from tests.waiting import until
 
-COMMAND_SECONDS = 30.0
-WAIT_SECONDS = 30.0
+COMMAND_SECONDS = 90.0
+WAIT_SECONDS = 60.0
 
 FLAGS = (
     "--headless=new",
