@@ -25,7 +25,7 @@ EXIT_USAGE: Final = 64
 HEALTH_SECONDS: Final = 4.0
 """One answer to the health check; Docker's own limit is a second more."""
 
-DEVELOPMENT_KEY_CONTEXT: Final = b"podium image: cluster key"
+CLUSTER_KEY_CONTEXT: Final = b"podium image: cluster key"
 
 
 class Role(NamedTuple):
@@ -46,7 +46,7 @@ ROLES: Final = {
     "gateway": Role(("podium", "gateway"), "/var/lib/podium", privileged=False, ports=(GATEWAY,)),
     "coordinator": Role(("podium", "coordinator"), "/data", privileged=True, ports=(COORDINATOR,)),
     "diminuendo": Role(("diminuendo", "serve"), "/var/lib/podium", privileged=False, ports=(DIMINUENDO,)),
-    "up": Role(("podium", "up"), "/data", privileged=True, ports=(GATEWAY, COORDINATOR)),
+    "up": Role(("podium", "up"), "/data", privileged=True, ports=(GATEWAY, COORDINATOR, DIMINUENDO)),
 }
 
 
@@ -62,8 +62,10 @@ def environment_of(
     made = {"PODIUM_DATA": data, "LOG_FORMAT": "json"}
     if role in ("gateway", "up"):
         made["GATEWAY_HOST"] = "0.0.0.0"  # a container's network is what keeps others out
+    if role in ("diminuendo", "up"):
+        made["DIMINUENDO_HOST"] = "0.0.0.0"  # it answers to keys and tokens alone
     if role == "diminuendo":
-        made |= {"DIMINUENDO_HOST": "0.0.0.0", "DIMINUENDO_DATA": data}
+        made["DIMINUENDO_DATA"] = data
     if role in ("coordinator", "up"):
         made["COORDINATOR_HOST"] = "0.0.0.0"  # it answers to the cluster key alone
         if not given.get("COORDINATOR_ID"):
@@ -78,7 +80,7 @@ def environment_of(
 
 def cluster_key_of(secrets_key: str) -> str:
     """The cluster key of containers that were given the same `SECRETS_KEY` and nothing else to recognize each other by."""
-    return hmac.new(secrets_key.encode(), DEVELOPMENT_KEY_CONTEXT, hashlib.sha256).hexdigest()
+    return hmac.new(secrets_key.encode(), CLUSTER_KEY_CONTEXT, hashlib.sha256).hexdigest()
 
 
 def name_of_data(data: Path) -> str:
@@ -109,8 +111,10 @@ def role_of(command_line: list[str]) -> str | None:
 
 
 def healthy(role: str, given: Mapping[str, str]) -> bool:
-    """Whether every listener of a role answers."""
-    return all(_answers(int(given.get(variable) or default)) for variable, default in ROLES[role].ports)
+    """Whether every listener of a role answers; `up` may be without Diminuendo."""
+    absent = DIMINUENDO if role == "up" and given.get("DIMINUENDO_ENABLE", "").lower() in ("false", "0") else None
+    ports = [port for port in ROLES[role].ports if port != absent]
+    return all(_answers(int(given.get(variable) or default)) for variable, default in ports)
 
 
 def _answers(port: int) -> bool:

@@ -20,7 +20,7 @@ def test_every_role_listens_where_other_containers_reach_it() -> None:
     assert environment("gateway")["GATEWAY_HOST"] == "0.0.0.0"
     assert environment("coordinator")["COORDINATOR_HOST"] == "0.0.0.0"
     assert environment("diminuendo")["DIMINUENDO_HOST"] == "0.0.0.0"
-    assert {environment("up")[name] for name in ("GATEWAY_HOST", "COORDINATOR_HOST")} == {"0.0.0.0"}
+    assert {environment("up")[f"{name}_HOST"] for name in ("GATEWAY", "COORDINATOR", "DIMINUENDO")} == {"0.0.0.0"}
 
 
 def test_a_coordinator_is_reached_at_its_own_address_and_named_after_its_data() -> None:

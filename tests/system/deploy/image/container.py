@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from tests.system.daemons import Daemons, descendants, reap_adopted
 
 STOP_SECONDS: Final = 60.0
+READY_ATTEMPTS: Final = 4
 
 
 class Image(Protocol):
@@ -28,9 +29,13 @@ class Containers:
 
     def start(self, name: str, role: list[str], environment: dict[str, str], *, privileged: bool = False) -> None:
         """Starts one; what it writes goes to `{name}.log`."""
+        self.start_command(name, self.image.command(role, environment, privileged=privileged))
+
+    def start_command(self, name: str, command: list[str]) -> None:
+        """Starts one by a command line of its own."""
         with (self.directory / f"{name}.log").open("wb") as log:
             self._running[name] = subprocess.Popen(
-                self.image.command(role, environment, privileged=privileged),
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -54,6 +59,10 @@ class Containers:
         for name, process in self._running.items():
             assert process.poll() is None, f"{name} ended with {process.returncode}:\n{self.said(name)[-4000:]}"
 
+    def wait(self, name: str) -> int:
+        """Waits for the end of one that ends by itself; the exit code."""
+        return self._running.pop(name).wait(STOP_SECONDS)
+
     def stop(self, name: str) -> int:
         """SIGTERM; the exit code."""
         process = self._running.pop(name)
@@ -74,14 +83,17 @@ class Containers:
 
 
 async def ready(containers: Containers, gateway: Daemons) -> None:
-    """Waits until agents can be run.
+    """Waits until agents can be run; what was just built compiles itself when it starts, so it is given several times as long.
 
     Raises:
         AssertionError: that does not happen, or a container ended.
     """
-    try:
-        await gateway.ready()
-    except AssertionError:
-        containers.check()
-        raise
+    for attempts_left in reversed(range(READY_ATTEMPTS)):
+        try:
+            await gateway.ready()
+            break
+        except AssertionError:
+            containers.check()
+            if attempts_left == 0:
+                raise
     containers.check()

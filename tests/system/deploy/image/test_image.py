@@ -19,7 +19,9 @@ from tests.waiting import wait_until
 
 SECRETS: Final = {"CLUSTER_KEY": "cluster-key-of-a-test-0123456789", "SECRETS_KEY": "secrets-key-of-a-test-0123456789"}
 PODIUM_UID: Final = 10001
-HEALTHY_SECONDS: Final = 30.0
+HEALTHY_SECONDS: Final = 60.0
+
+pytestmark = pytest.mark.timeout(300)  # a busy machine compiles what was just installed
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,11 @@ async def test_the_documented_run_line_brings_a_platform_up(
     given = variables_of_run_line()
     words = run_line()
     assert words[-1].startswith("podium:"), "the line names no role: the image's own command is what runs"
-    ports = {"GATEWAY_PORT": str(gateway.gateway_port), "COORDINATOR_PORT": str(gateway.coordinator_port)}
+    ports = {
+        "GATEWAY_PORT": str(gateway.gateway_port),
+        "COORDINATOR_PORT": str(gateway.coordinator_port),
+        "DIMINUENDO_PORT": str(free_port()),
+    }
     meant = {
         **stores,
         "CHRONICLE_ENABLE": given["CHRONICLE_ENABLE"],
@@ -84,8 +90,11 @@ async def test_the_documented_run_line_brings_a_platform_up(
     containers.start("up", root.final.command("CMD"), environment | here | ports, privileged=True)
     await ready(containers, gateway)
     await talk(gateway, tmp_path)
-    health = await asyncio.to_thread(root.run, ["podium-image", "health", "up"], ports)
-    assert health.returncode == 0
+
+    async def healthy() -> bool:
+        return (await asyncio.to_thread(root.run, ["podium-image", "health", "up"], ports)).returncode == 0
+
+    await wait_until(healthy, HEALTHY_SECONDS, "a healthy container, Diminuendo included")
     assert containers.stop("up") == 0
 
 
