@@ -23,6 +23,17 @@ export class Conversation {
     for (const { role, text, turnId } of messages) if (role === "user" && turnId !== null) this.#turn(turnId).say(text);
   }
 
+  /** Begins anew with what counts after the agent was taken back: the texts of both sides. */
+  restart(messages: readonly HistoryMessage[]): void {
+    this.#log.replaceChildren();
+    this.#turns.clear();
+    for (const { role, text, turnId } of messages) {
+      if (turnId === null) continue;
+      if (role === "user") this.#turn(turnId).say(text);
+      else this.#turn(turnId).answer(text);
+    }
+  }
+
   /** A message that is on its way; what this returns takes its place in the turn it became, or says why it did not. */
   sending(text: string): { accepted(turnId: string): void; failed(why: string): void } {
     const waiting = new Turn();
@@ -77,6 +88,11 @@ class Turn {
     if (this.isSaid) return;
     this.isSaid = true;
     this.element.prepend(element("p", { className: "said", textContent: text }));
+  }
+
+  answer(text: string): void {
+    this.#write("answer", text);
+    this.#open = null;
   }
 
   note(text: string, kind = ""): void {

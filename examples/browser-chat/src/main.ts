@@ -64,10 +64,12 @@ class Chat {
     const session = (this.#session = this.#client.session(sessionId));
     const conversation = new Conversation(page.log, (requestId, answer) => void attempt(session.answer(requestId, answer)));
     this.#conversation = conversation;
-    this.#stopListening = session.on((event) => {
+    const stopEvents = session.on((event) => {
       if (conversation.show(event)) void attempt(this.#fetchSaid(session, conversation));
       page.stop.hidden = !isBusy(session);
     });
+    const stopRewinds = session.onRewound(({ recentHistory }) => conversation.restart(recentHistory));
+    this.#stopListening = () => (stopEvents(), stopRewinds());
     // A session that can be joined is one to come back to: reloading the page resumes it.
     const { recentHistory } = await session.join({ afterSeq: 0 });
     conversation.addHistory(recentHistory);

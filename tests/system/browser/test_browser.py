@@ -233,6 +233,29 @@ def _counted(number: int) -> str:
     return rf"/\b{number}\b/.test(document.querySelector('.answer')?.innerText ?? '')"
 
 
+def test_an_agent_that_is_taken_back_shows_what_counts_now(page: Page, way: Way, up: Up) -> None:
+    connect(page, way.url, way.key, "counter")
+    for number, text in enumerate(("one", "two"), start=1):
+        say(page, text)
+        page.wait_for(
+            f"document.querySelectorAll('.answer')[{number - 1}]?.innerText === \"message {number}: '{text}'\""
+        )
+    asyncio.run(_take_back(up, page.run("location.hash.slice(1)")))
+    page.wait_for("document.querySelectorAll('.turn').length === 1")
+    assert page.text("#log").split("\n\n") == ["one", "message 1: 'one'"]
+    say(page, "three")
+    page.wait_for("document.querySelectorAll('.answer')[1]?.innerText === \"message 2: 'three'\"")
+    assert page.problems() == []
+
+
+async def _take_back(up: Up, agent_id: str) -> None:
+    """To the end of the agent's first turn."""
+    async with PodiumClient(ClientSettings(*_access(up))) as podium:
+        moments = [moment async for moment in podium.moments.list(agent_id)]
+        first = min(moment.seq for moment in moments if moment.turn_id)
+        await podium.moments.rewind(agent_id, first)
+
+
 def test_a_running_turn_is_stopped(page: Page, way: Way) -> None:
     connect(page, way.url, way.key, "counter")
     say(page, "count to 2000")

@@ -2,6 +2,7 @@ import { uniqueId } from "../api/call.ts";
 import { withResolvers } from "../stream/outbox.ts";
 import { SessionError, type SessionErrorCode } from "./errors.ts";
 import type { Incoming } from "./line.ts";
+import { Listeners } from "./listeners.ts";
 import type { Answers, Request, RequestOptions } from "./requests.ts";
 import { Seat, type JoinOptions, type SessionPort } from "./seat.ts";
 import type * as answers from "./wire/answers.ts";
@@ -38,6 +39,7 @@ export class Session {
   readonly id: string;
   readonly #port: SessionPort;
   readonly #seat: Seat;
+  readonly #rewound = new Listeners<answers.StateSnapshot>();
   readonly #pending = new Map<string, QuestionRequested | PermissionRequested>();
   #info: answers.SessionInfo | undefined;
 
@@ -104,6 +106,14 @@ export class Session {
     return this.#seat.feed.on((event) => {
       if (event.type === first) (second as (event: SessionEvent) => void)(event);
     });
+  }
+
+  /**
+   * Calls `listener` when somebody took the agent back to an earlier moment, with the conversation as it is now; what this returns
+   * ends that. Events go on with the next number.
+   */
+  onRewound(listener: (snapshot: answers.StateSnapshot) => void): () => void {
+    return this.#rewound.add(listener);
   }
 
   // ── turns ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -255,6 +265,7 @@ export class Session {
       this.#seat.takeEvent(message, chars, (event) => this.#follow(event));
     } else if (message.type === "state_snapshot") {
       if (this.#seat.takeSnapshot(message)) this.#know(message);
+      if (message.requestId === undefined) this.#rewound.tell(message);
     } else if (message.type === "session_updated") {
       this.told(message.session);
     } else if (message.type === "session_deleted") {

@@ -328,8 +328,11 @@ test("what others change is known, and a rewind brings the session as it is now"
   server.socket.say("session_updated", { session: info({ name: "renamed" }) });
   expect(session.info?.name).toBe("renamed");
   server.socket.event("question_requested", 1, { requestId: "q-1", questions: [] });
+  const rewound: number[] = [];
+  const stop = session.onRewound(({ lastSeq }) => rewound.push(lastSeq));
   server.socket.say("state_snapshot", { session: info({ state: "ready" }), recentHistory: [], lastSeq: 1, pending: [] });
-  expect([session.state, session.pending.length, session.lastSeq]).toEqual(["ready", 0, 1]);
+  stop();
+  expect([session.state, session.pending.length, session.lastSeq, rewound]).toEqual(["ready", 0, 1, [1]]);
   server.socket.count(2);
   expect(await texts(session.events, 2)).toEqual(["question_requested", "2"]);
 });
