@@ -6,8 +6,9 @@ from typing import Final
 
 import pytest
 
-from podium.base.config import read, settings_of
+from podium.base.config import read, seconds, settings_of
 from podium.base.metric_names import METRICS
+from podium.wire.limits import PING_INTERVAL_SECONDS
 from tests.system.deploy.scripts import SETTINGS, in_container
 from tests.system.deploy.terraform.conftest import ENVIRONMENTS, PLAN_NAME, ROOT, Plan, Terraform, planned
 
@@ -89,6 +90,35 @@ def test_alarms_are_on_metrics_there_are(production: Applied) -> None:
     names = {found.name for found in METRICS.values()}
     assert len(asked) == 2
     assert all(any(f"MAX({name})" in text for name in names) for text in asked)
+
+
+@pytest.mark.proves("DEPLOY-AGREES")
+def test_nobody_is_cut_off_before_he_has_finished(containers: dict[str, Plan], production: Applied) -> None:
+    ((_, balancer),) = production.each("aws_lb")
+    assert balancer["idle_timeout"] >= 3 * PING_INTERVAL_SECONDS, "a WebSocket whose ping is late stays"
+    for service, container in containers.items():
+        given = {found["name"]: found["value"] for found in container["environment"]}
+        takes = seconds(given[f"{service.upper()}_STOP"])
+        assert takes < container["stopTimeout"], f"{service} is killed while it stops"
+    waits = {
+        values["name"]: values["heartbeat_timeout"] for _, values in production.each("aws_autoscaling_lifecycle_hook")
+    }
+    assert waits["podium-production-coordinator-drain"] > containers["coordinator"]["stopTimeout"]
+    drained = [
+        values["auto_scaling_group_provider"][0]["managed_draining"]
+        for _, values in production.each("aws_ecs_capacity_provider")
+    ]
+    assert drained == ["ENABLED"] * 2
+
+
+def test_gateways_scale_with_processor_and_connections_coordinators_with_processor_and_memory(
+    production: Applied,
+) -> None:
+    policies = {values["name"] for _, values in production.each("aws_appautoscaling_policy")}
+    assert policies == {
+        f"podium-production-{name}"
+        for name in ("gateway-cpu", "gateway-connections", "coordinator-cpu", "coordinator-memory")
+    }
 
 
 @pytest.mark.proves("DEPLOY-LEAST-PRIVILEGE")
