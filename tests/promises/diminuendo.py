@@ -12,6 +12,7 @@ PROMISES: dict[str, dict[str, str]] = {
         "DIM-CONVERSATION": "A person's program makes a session, sends a message, and is told the whole turn.",
         "DIM-RESUME": "Whoever connects again is told what was missed, each event once and in order.",
         "DIM-FAN-OUT": "All who joined a session are told the same events.",
+        "DIM-SLOW-CLIENTS": "A client that is slow misses nothing and holds nobody up.",
         "DIM-ONCE": "A turn that is sent again with its `clientTurnId` is done once.",
         "DIM-ASKING": "What an agent asks is shown to whoever joins, and answered by whoever may.",
         "DIM-TURN-CONTROL": "A running turn is steered and stopped.",

@@ -72,7 +72,6 @@ class ClientConnection:
         self._identity: Identity | None = None
         self._seats: dict[str, _Follower] = {}
         self._joining: dict[str, asyncio.Task[None]] = {}
-        self._work: set[asyncio.Task[None]] = set()
         self._deadline = parts.timers.alarm(self._deadline_reached)
         self._heartbeat = parts.timers.alarm(self._beat)
 
@@ -111,10 +110,10 @@ class ClientConnection:
             follower.go_on()
 
     def closed(self) -> None:
-        """The client is gone; what it asked for goes on where it can't be taken back."""
+        """The client is gone. What it asked for goes on: a turn that was sent is run, whoever sees it."""
         self._deadline.set(None)
         self._heartbeat.set(None)
-        for task in self._work:
+        for task in self._joining.values():
             task.cancel()
         for follower in self._seats.values():
             follower.leave()
@@ -180,6 +179,9 @@ class ClientConnection:
             except ProtocolError as error:
                 span.fail(error.code.value)
                 self._send_error(error)
+            except Exception as error:  # noqa: BLE001 - the boundary: a client that is not answered would wait for ever
+                span.fail("fault")
+                self._send_error(_fault(error, message))
             else:
                 self._send(answer)
 
@@ -263,10 +265,7 @@ class ClientConnection:
         return int(self._parts.clock.monotonic() * 1000)
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        task = self._parts.owner.start(work, f"{name}-{self._client_id}")
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
-        return task
+        return self._parts.owner.start(work, f"{name}-{self._client_id}")
 
 
 class _Follower:

@@ -1,8 +1,6 @@
 """Another replica's connection: it passes on what its clients ask about tenants that are worked on here."""
 
-import asyncio
 import logging
-from collections.abc import Coroutine
 
 import msgspec
 
@@ -39,7 +37,6 @@ class RelayConnection:
         self._here = here
         self._owner = owner
         self._seat: Seat | None = None
-        self._work: set[asyncio.Task[None]] = set()
 
     # ── the socket's calls ───────────────────────────────────────────────────────────────────────────────────
 
@@ -59,7 +56,7 @@ class RelayConnection:
             self._socket.close(CloseCode.BAD_FRAMES, "that is no request")
             return
         answering = self._join if isinstance(request.message, JoinSession) else self._answer
-        self._start(answering(request))
+        self._owner.start(answering(request), "relayed")
 
     def drained(self) -> None:
         """The other side takes more."""
@@ -68,8 +65,6 @@ class RelayConnection:
 
     def closed(self) -> None:
         """The other replica, or its client, is gone."""
-        for task in self._work:
-            task.cancel()
         if self._seat is not None:
             self._seat.leave()
 
@@ -105,11 +100,6 @@ class RelayConnection:
         self._seat = seat
         self._socket.write_text(relaying.encode(relaying.Response(request.number, seat.snapshot)))
         seat.begin()
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        task = self._owner.start(work, "relayed")
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
 
     # ── a reader ─────────────────────────────────────────────────────────────────────────────────────────────
 

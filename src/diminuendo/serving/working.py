@@ -31,6 +31,12 @@ LEAVE_SECONDS: Final = 75.0
 EVENTS_AT_ONCE: Final = 100
 """Events of one agent that are taken in before others have their turn."""
 
+PROBE_SECONDS: Final = 60.0
+"""How long an instance is looked for after a restart while Podium itself does not answer; then it counts as gone."""
+
+PROBE_PAUSE_SECONDS: Final = 1.0
+"""Between two such tries."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -353,8 +359,15 @@ class SessionAtWork:
         return [made for made in told if not isinstance(made, ends) or not self.store.is_over(turn_id)]
 
     async def _probe(self, instance_id: str) -> None:
-        async with self._parts.probes:
-            alive = await self._parts.podium.is_alive(instance_id)
+        """That nobody answers says something about an instance only while Podium does: it may be restarting, too."""
+        deadline = self._parts.clock.monotonic() + PROBE_SECONDS
+        while True:
+            async with self._parts.probes:
+                alive = await self.podium.is_alive(instance_id)
+                certain = alive or await self.podium.is_reachable()
+            if certain or self._closed or self._parts.clock.monotonic() >= deadline:
+                break
+            await asyncio.sleep(PROBE_PAUSE_SECONDS)
         self._tell(life.Probed(instance_id, alive))
 
     async def _stop(self, instance_id: str) -> None:
