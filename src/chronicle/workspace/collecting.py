@@ -12,6 +12,7 @@ from chronicle.store.history import History
 from chronicle.store.pool import TOUCH_AFTER_S, Pool
 from chronicle.store.pool.collect import GRACE_S, sweep
 from chronicle.workspace.marks import Lock, read_mount
+from chronicle.workspace.tiers import open_pool_at
 
 GRACE_SECONDS = GRACE_S
 """What was used within so many seconds stays."""
@@ -118,3 +119,21 @@ def forget(pool: Pool, workspace_id: str) -> None:
     if Layout(root).exists():
         raise InvalidInputError(f"workspace {workspace_id} is at {root}; erase it instead")
     pool.unregister(workspace_id)
+
+
+def collect_at(directory: Path, *, ours: Path, grace_s: float, now: float) -> Collected:
+    """Collects the pool in a directory. Of workspaces below `ours` that are gone with the directory they lay in, it is known that they
+    were removed: they are forgotten.
+
+    Raises:
+        InvalidInputError, DamagedError, WorkspaceBusyError: as `collect`.
+    """
+    pool = open_pool_at(directory)
+    try:
+        for name, root in pool.users().items():
+            if root.is_relative_to(ours) and not root.parent.exists():
+                with contextlib.suppress(InvalidInputError):  # it has come back just now
+                    forget(pool, name)
+        return collect(pool, grace_s=grace_s, dry_run=False, now=now, progress=None)
+    finally:
+        pool.close()

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from chronicle.layout import Layout, Settings
-from chronicle.store.pool import Pool, Remote
+from chronicle.store.pool import Pool, Remote, Uploader
 
 
 def open_pool(layout: Layout, settings: Settings) -> Pool:
@@ -25,3 +25,24 @@ def remote_tier() -> Remote | None:
 
     settings = S3Settings.from_environment(os.environ)
     return None if settings is None else S3Remote(settings)
+
+
+def upload(layout: Layout, settings: Settings, seconds: float) -> None:
+    """Brings what the workspace's pool has to the remote tier, where there is one; for workspaces that no process serves.
+
+    Raises:
+        TimeoutError: not all of it is there after so many seconds.
+    """
+    pool = open_pool(layout, settings)
+    try:
+        if pool.remote is None:
+            return
+        uploader = Uploader(pool)
+        if uploader.lag().objects:
+            uploader.start()
+            try:
+                uploader.drain(seconds)
+            finally:
+                uploader.stop()
+    finally:
+        pool.close()

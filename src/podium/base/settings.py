@@ -264,6 +264,19 @@ class CoordinatorSettings(_Shared):
         "true",
         "a process for the next workspace that is opened is kept ready for 5 minutes after the last: quicker starts for 8 MiB",
     )
+    chronicle_history_bytes: int | None = setting(
+        "CHRONICLE_HISTORY_SIZE",
+        size,
+        None,
+        "of each agent's past versions only the newest with so much content stay readable, and what its files hold now; default: all",
+    )
+    chronicle_collect_seconds: float = setting(
+        "CHRONICLE_COLLECT",
+        seconds,
+        "24h",
+        "how often this host gives up contents of files that no agent needs (removed agents, versions beyond "
+        "`CHRONICLE_HISTORY_SIZE`), in a process of its own; 0s: never",
+    )
     replica_url: str | None = setting(
         "LITESTREAM_REPLICA_URL",
         str,

@@ -163,6 +163,8 @@ def _workspaces(settings: CoordinatorSettings, processes: LocalProcessHost, cata
         linger=settings.chronicle_linger_seconds,
         keep_awake=settings.chronicle_keep_awake,  # type: ignore[arg-type] # one of the three
         spare=settings.chronicle_spare,
+        collect_every=settings.chronicle_collect_seconds,
+        history_bytes=settings.chronicle_history_bytes,
     )
     return VersionedWorkspaces(settings.data, versioned, Whose(tenant_of, owner_of))
 

@@ -28,6 +28,7 @@ class Places:
         self.agents = self.data / "agents"
         self.daemon = self.data / "chronicle" / "daemon"
         self.where = self.data / "chronicle" / "where"
+        self.pools = self.data / "chronicle" / "pools"
         self.trial = self.data / "chronicle" / "trial"
 
     def agent(self, agent_id: str) -> Path:
@@ -48,4 +49,4 @@ class Places:
 
     def pool(self, tenant_id: str) -> Path:
         """Contents of a tenant."""
-        return self.data / "chronicle" / "pools" / tenant_id
+        return self.pools / tenant_id

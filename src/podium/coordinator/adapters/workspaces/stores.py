@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from chronicle import remove_tree
-from chronicle.layout import Layout, Settings
+from chronicle.layout import Layout, Retention, Settings
 from chronicle.model.errors import (
     ChronicleError,
     InvalidInputError,
@@ -19,11 +19,10 @@ from chronicle.model.errors import (
     WorkspaceBusyError,
     WorkspaceNotFoundError,
 )
-from chronicle.store.pool import Uploader
 from chronicle.workspace import forking, moving
 from chronicle.workspace.library import Workspace
 from chronicle.workspace.marks import Lock, clean_mark
-from chronicle.workspace.tiers import open_pool
+from chronicle.workspace.tiers import open_pool, upload
 from chronicle.workspace.writing import Writing
 from podium.coordinator.adapters.workspaces.places import STORE_NAME, Places
 from podium.coordinator.adapters.workspaces.templates import copy_template, give, template_of
@@ -40,12 +39,16 @@ Owner = tuple[int, int]
 
 
 class Stores:
-    """Workspaces below one data directory. `tenant_of`: whose an agent is; `pooled`: contents are shared within a tenant."""
+    """Workspaces below one data directory. `tenant_of`: whose an agent is; `pooled`: contents are shared within a tenant; `history_bytes`:
+    how much of the past of each stays readable, None: as its settings say, at first all."""
 
-    def __init__(self, places: Places, tenant_of: Callable[[str], str | None], *, pooled: bool) -> None:
+    def __init__(
+        self, places: Places, tenant_of: Callable[[str], str | None], *, pooled: bool, history_bytes: int | None = None
+    ) -> None:
         self._places = places
         self._tenant_of = tenant_of
         self._pooled = pooled
+        self._retention = None if history_bytes is None else Retention(history_bytes=history_bytes)
 
     def exists(self, agent_id: str) -> bool:
         """Whether the agent has a workspace."""
@@ -57,7 +60,7 @@ class Stores:
         if not self.exists(agent_id):
             self._make(agent_id, deployment, owner)
         else:
-            _adjust(Layout(store), deployment.manifest)
+            _adjust(Layout(store), deployment.manifest, self._retention)
         mountpoint.mkdir(mode=MODE, exist_ok=True)
 
     def fork(self, source_id: str, iteration: int | None, agent_id: str, owner: Owner | None) -> None:
@@ -124,19 +127,7 @@ class Stores:
         layout = Layout(self._places.store(agent_id))
         if not layout.exists():
             return
-        pool = open_pool(layout, layout.read_settings())
-        try:
-            if pool.remote is None:
-                return
-            uploader = Uploader(pool)
-            if uploader.lag().objects:
-                uploader.start()
-                try:
-                    uploader.drain(seconds)
-                finally:
-                    uploader.stop()
-        finally:
-            pool.close()
+        upload(layout, layout.read_settings(), seconds)
 
     def check_moment(self, agent_id: str, iteration: int | None) -> None:
         """Raises IterationNotFoundError for a moment beyond head, WorkspaceNotFoundError without a workspace."""
@@ -211,6 +202,7 @@ class Stores:
             pool=pool,
             exclude=tuple(manifest.exclude),
             quota_bytes=manifest.limits.disk,
+            retention=self._retention or Retention(),
             created_at=time.time_ns() // 1_000_000,
         )
         forking.make(store, settings)
@@ -277,10 +269,15 @@ def _register_again(layout: Layout) -> None:
         pool.close()
 
 
-def _adjust(layout: Layout, manifest: Manifest) -> None:
-    """A new version of a deployment may exclude other paths, or allow another size."""
+def _adjust(layout: Layout, manifest: Manifest, retention: Retention | None) -> None:
+    """A new version of a deployment may exclude other paths, or allow another size; the host may keep more or less of the past."""
     settings = layout.read_settings()
-    wanted = msgspec.structs.replace(settings, exclude=tuple(manifest.exclude), quota_bytes=manifest.limits.disk)
+    wanted = msgspec.structs.replace(
+        settings,
+        exclude=tuple(manifest.exclude),
+        quota_bytes=manifest.limits.disk,
+        retention=retention or settings.retention,
+    )
     if wanted == settings:
         return
     lock = Lock.take(layout)

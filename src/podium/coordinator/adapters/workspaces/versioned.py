@@ -14,6 +14,7 @@ from chronicle.model.iterations import Checkpoint, Iteration
 from chronicle.workspace.library import Workspace
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.workspaces import mounting
+from podium.coordinator.adapters.workspaces.collecting import collecting
 from podium.coordinator.adapters.workspaces.failures import problems
 from podium.coordinator.adapters.workspaces.mounts import Awake, Mounts
 from podium.coordinator.adapters.workspaces.places import Places
@@ -62,7 +63,8 @@ UPLOAD_SECONDS: Final = 60.0
 class VersionedSettings(NamedTuple):
     """`backend`: what is asked for. `pooled`: contents are stored once for a tenant. `in_namespaces`: agents see mounts
     only through mount namespaces of their own. `linger` in seconds. `keep_awake` as of `chronicle.daemon.client.Daemon.mount`,
-    `spare` as of `chronicle.daemon.client.DaemonProcess.start`."""
+    `spare` as of `chronicle.daemon.client.DaemonProcess.start`. `collect_every`: how often contents that nobody needs are given up,
+    in seconds, 0 for never. `history_bytes`: how much of the past of a workspace stays readable, None for all of it."""
 
     backend: Wanted = "auto"
     pooled: bool = True
@@ -70,6 +72,8 @@ class VersionedSettings(NamedTuple):
     linger: float = LINGER_SECONDS
     keep_awake: Awake = "auto"
     spare: bool = False
+    collect_every: float = 0.0
+    history_bytes: int | None = None
 
 
 class Whose(NamedTuple):
@@ -86,7 +90,9 @@ class VersionedWorkspaces:
         self._places = Places(data)
         self._settings = settings
         self._whose = whose
-        self._stores = Stores(self._places, whose.tenant_of, pooled=settings.pooled)
+        self._stores = Stores(
+            self._places, whose.tenant_of, pooled=settings.pooled, history_bytes=settings.history_bytes
+        )
         self._shelf = Shelf()
         self._workers = Workers()
         self._tasks = TaskOwner("workspaces")
@@ -167,6 +173,8 @@ class VersionedWorkspaces:
         await self._supervision.start()
         self._found = await self._mounts.try_out("watch" if why else self._settings.backend)
         why = why or self._found.why
+        if self._settings.collect_every:
+            self._tasks.start(collecting(self._places.data, self._settings.collect_every), "collect contents")
         _log.info("workspaces", extra={"backend": self._found.backend, **({"reason": why} if why else {})})
 
     def _why_not_fuse(self) -> str | None:
