@@ -12,9 +12,9 @@ start() {
     "$@" >"$out/$name" 2>&1 &
     jobs[$name]=$!
 }
-start ruff $bin/ruff check src tests tools benchmarks examples
-start format $bin/ruff format --check -q src tests tools benchmarks examples
-start types $bin/mypy src tests tools benchmarks
+start ruff $bin/ruff check src tests tools benchmarks examples deploy
+start format $bin/ruff format --check -q src tests tools benchmarks examples deploy
+start types $bin/mypy src tests tools benchmarks deploy
 start layers $bin/lint-imports --no-logo
 start sizes $bin/python tools/check_sizes.py
 start tests $bin/python tools/check_tests.py
