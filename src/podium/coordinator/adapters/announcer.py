@@ -81,6 +81,7 @@ class Announcer:
         self._lost = lost
         self._held: dict[str, int] = {}
         self._changed: dict[str, Callable[[], InstanceRecord]] = {}
+        self._writing = asyncio.Lock()
         self._something = asyncio.Event()
         self._reachable = True
         self._untold = False  # discovery may not have what this coordinator told it
@@ -202,14 +203,25 @@ class Announcer:
         Raises:
             DiscoveryUnavailableError: it is kept for later.
         """
-        changed, self._changed = self._changed, {}
-        if not changed:
-            return
-        try:
-            await self._discovery.put_instances([record() for record in changed.values()])
-        except DiscoveryUnavailableError:
-            self._changed = {**changed, **self._changed}
-            raise
+        async with self._writing:
+            changed, self._changed = self._changed, {}
+            if not changed:
+                return
+            try:
+                await self._discovery.put_instances([record() for record in changed.values()])
+            except DiscoveryUnavailableError:
+                self._changed = {**changed, **self._changed}
+                raise
+
+    async def forget(self, instance_id: str) -> None:
+        """Discovery forgets an instance, and nothing that was still to be written of it brings it back.
+
+        Raises:
+            DiscoveryUnavailableError: it may know it still.
+        """
+        async with self._writing:
+            self._changed.pop(instance_id, None)
+            await self._discovery.remove_instances([instance_id])
 
     async def close(self) -> None:
         """The coordinator goes: the loops end, what is collected is written, the coordinator's own record removed."""

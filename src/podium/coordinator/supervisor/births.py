@@ -227,7 +227,7 @@ class Births:
         supervisor.forget(instance)
         await supervisor.announcer.release(facts.agent_id)
         with suppress(DiscoveryUnavailableError):  # an instance nobody answers for is found to be gone
-            await supervisor.parts.discovery.remove_instances([facts.instance_id])
+            await supervisor.announcer.forget(facts.instance_id)
 
 
 def _is_leaving(instance: Instance) -> bool:

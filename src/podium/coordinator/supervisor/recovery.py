@@ -28,12 +28,22 @@ class Recovery:
 
     async def run(self) -> None:
         """Recovers all instances, databases first, then starts those with work."""
+        self._forget_unborn()
         entries = [entry for entry in self._supervisor.parts.catalog.instances() if entry.status not in OVER]
         for entry in entries:
             await self._recover(entry)
         await self._tell()
         for instance in list(self._supervisor.instances.values()):
             self._go_on(instance)
+
+    def _forget_unborn(self) -> None:
+        """An agent never had an instance when the coordinator ended before it had one: its name is free again. Nothing of it was
+        written; what other hosts have of an agent of this name is theirs."""
+        catalog = self._supervisor.parts.catalog
+        born = {entry.agent_id for entry in catalog.instances()}
+        for agent in catalog.agents():
+            if agent.agent_id not in born:
+                catalog.remove_agent(agent.agent_id)
 
     async def _tell(self) -> None:
         """Discovery hears of all that is here: the coordinator may have ended when an agent was made, and not yet told of."""
@@ -144,9 +154,11 @@ class Recovery:
         """The coordinator ended while this was being made, so nobody was told of it: nothing of it stays."""
         supervisor = self._supervisor
         catalog = supervisor.parts.catalog
-        catalog.remove_instance(entry.instance_id)
-        if not catalog.instances(entry.agent_id):
+        is_only_one = len(catalog.instances(entry.agent_id)) == 1
+        if is_only_one:  # before it is forgotten: should this be cut off, too, it is done again
             await supervisor.erase(entry.agent_id)
+        catalog.remove_instance(entry.instance_id)
+        if is_only_one:
             catalog.remove_agent(entry.agent_id)
         with suppress(DiscoveryUnavailableError):  # an instance nobody answers for is found to be gone
             await supervisor.parts.discovery.remove_instances([entry.instance_id])

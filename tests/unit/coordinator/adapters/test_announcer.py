@@ -179,6 +179,19 @@ async def test_a_host_that_is_cut_off_is_fenced_in_time_and_one_whose_discovery_
         await announcer.close()
 
 
+async def test_what_is_forgotten_is_not_brought_back_by_what_was_still_to_be_written(
+    announcer: Announcer, discovery: Counting
+) -> None:
+    announcer.changed("inst-a", lambda: instance("inst-a"))
+    writing = asyncio.ensure_future(announcer.flush())
+    await asyncio.sleep(0)
+    announcer.changed("inst-a", lambda: instance("inst-a", InstanceStatus.FAILED))
+    await announcer.forget("inst-a")
+    await writing
+    await announcer.flush()
+    assert await discovery.instance("inst-a") is None
+
+
 async def test_everything_is_told_again_when_discovery_forgot(discovery: Counting, lost: list[str]) -> None:
     agent = AgentRecord("agent", "default", "echo", "echo:1.0.0@00000000", 1, 0, "inst-a", "coord-1")
     told = Everything([agent], [instance("inst-a")])

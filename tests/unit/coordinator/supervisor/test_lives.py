@@ -220,6 +220,7 @@ async def test_a_start_that_takes_too_long_is_told_and_goes_on(house: House, mon
     with pytest.raises(PodiumError) as refused:
         await house.create(instance_id="inst-a")
     assert refused.value.code is ErrorCode.AGENT_TIMEOUT
+    await until(lambda: house.host.started != [], "the process")
     house.host.agent.say(Ready(protocol=1))
     house.host.agent.flush()
     assert (await house.create(instance_id="inst-a")).status is InstanceStatus.READY

@@ -351,6 +351,17 @@ async def test_a_coordinator_that_dies_in_a_fork_leaves_none_of_it(house: House,
     assert said(child) == ["a=1", "did a=1"]
 
 
+async def test_a_coordinator_that_dies_before_a_fork_has_an_instance_leaves_its_name_free(house: House) -> None:
+    instance = await house.create()
+    await turn(instance, "a=1")
+    catalog = house.supervisor.parts.catalog
+    catalog.ensure_agent("fork", "default", instance.facts.deployment, 0)
+    await house.crash()
+    assert house.supervisor.parts.catalog.agent("fork") is None
+    child = await fork(house)
+    assert said(child) == ["a=1", "did a=1"]
+
+
 # ── rewinds ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
