@@ -11,7 +11,7 @@ from tests.agents import Source, source
 from tests.system.api import Caller
 from tests.system.daemons import Daemon, Daemons
 from tests.system.diminuendo.conftest import COUNTER
-from tests.system.diminuendo.people import Person, Process, Tenant, gapless
+from tests.system.diminuendo.people import Person, Process, Tenant, gapless, text_of
 from tests.system.diminuendo.test_conversations import begun, talked
 
 RESTART = '[process]\nrestart = { attempts = 50, window = "60s", backoff = "20ms" }\n'
@@ -37,6 +37,7 @@ async def test_clients_are_told_the_whole_turn_whoever_dies_in_it(tmp_path: Path
                 await _turn_with_a_dead_agent(ann)
                 await _turn_with_a_dead_daemon(ann, daemons, "gateway")
                 await _turn_with_a_dead_daemon(ann, daemons, "coordinator")
+            await _turn_with_everything_between_dead(tenant, daemons)
     finally:
         if process is not None:
             process.close()
@@ -53,6 +54,28 @@ async def _turn_with_a_dead_daemon(ann: Person, daemons: Daemons, victim: Daemon
     assert complete["finalText"].endswith(f"{LAST} "), victim
     await _check(ann, session_id, complete)
     assert (await talked(ann, session_id, "still there?"))["finalText"].startswith("message 2"), victim
+
+
+async def _turn_with_everything_between_dead(tenant: Tenant, daemons: Daemons) -> None:
+    """Diminuendo and the gateway are killed; Diminuendo is back first, and finds nobody to ask."""
+    key = tenant.process.key("bob", tenant.tenant_id)
+    async with tenant.person(key=key) as bob:
+        session_id = await begun(bob, "counter")
+        turn = await bob.ask("run_turn", sessionId=session_id, text=f"count to {LAST}")
+        await bob.until("text_delta", sessionId=session_id, text="3 ")
+        tenant.process.kill()
+        daemons.kill("gateway")
+        await bob.closed()
+        before = list(bob.events)
+    await tenant.process.start()
+    async with tenant.person(key=key) as again:
+        joined = await again.ask("join_session", sessionId=session_id, afterSeq=before[-1]["seq"])
+        assert joined["session"]["state"] == "activating"
+        daemons.start("gateway")
+        complete = await again.until("turn_complete", turnId=turn["turnId"])
+        assert gapless([*before, *again.events])
+        assert complete["finalText"].endswith(f"{LAST} ")
+        assert text_of([*before, *again.events], turn["turnId"]) == complete["finalText"]
 
 
 async def _turn_with_a_dead_agent(ann: Person) -> None:
