@@ -19,6 +19,7 @@ from podium.cli.project import provide_sdk
 if TYPE_CHECKING:
     from podium.cli.chat.conversation import Conversation
     from podium.cli.development.reloading import Reloader
+    from podium.cli.development.watching import State
     from podium.client import ClientSettings, PodiumClient
 
 
@@ -80,7 +81,9 @@ async def _run_agent(podium: "PodiumClient", directory: Path, data: Path, *, sho
     from podium.base.tasks import TaskOwner
     from podium.cli.chat.opening import make_conversation
     from podium.cli.development.reloading import BrokenProjectError, Reloader
+    from podium.cli.development.watching import state_of
 
+    known = state_of(directory)  # before they are uploaded: what is saved from here on is not running yet
     reloader = Reloader(podium, directory, SystemClock())
     conversation, _ = make_conversation(data, show_thinking=show_thinking)
     tasks = TaskOwner("dev")
@@ -91,7 +94,7 @@ async def _run_agent(podium: "PodiumClient", directory: Path, data: Path, *, sho
             raise ConfigurationError(str(error)) from error
         conversation.note(f"{running.deployment_id} runs; save a file to restart it, Ctrl-D leaves")
         conversation.attach(await podium.connect(running.instance_id))
-        tasks.start(_watch(podium, reloader, conversation, directory), "watch")
+        tasks.start(_watch(podium, reloader, conversation, directory, known), "watch")
         await conversation.run()
     finally:
         await tasks.close()
@@ -99,10 +102,12 @@ async def _run_agent(podium: "PodiumClient", directory: Path, data: Path, *, sho
         await reloader.close()
 
 
-async def _watch(podium: "PodiumClient", reloader: "Reloader", conversation: "Conversation", directory: Path) -> None:
+async def _watch(
+    podium: "PodiumClient", reloader: "Reloader", conversation: "Conversation", directory: Path, known: "State"
+) -> None:
     from podium.cli.development.watching import changes
 
-    async for names in changes(directory):
+    async for names in changes(directory, known):
         await _reload(podium, reloader, conversation, names)
 
 
