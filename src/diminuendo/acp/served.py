@@ -84,7 +84,10 @@ class ServedKeeper:
     async def run_turn(self, session: SessionView, instance_id: str, said: Said) -> str:  # noqa: ARG002 - the sessions know it
         """See `Keeper`."""
         turn = messages.RunTurn(
-            session_id=session.session_id, text=said.text or " ", client_turn_id=f"acp-{uuid4().hex}", metadata=said.metadata
+            session_id=session.session_id,
+            text=said.text or " ",
+            client_turn_id=f"acp-{uuid4().hex}",
+            metadata=said.metadata,
         )
         answer = await self._sessions.handle(self._caller, turn)
         assert isinstance(answer, Ack)

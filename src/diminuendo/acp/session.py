@@ -23,6 +23,7 @@ from diminuendo.acp.translation.conversation import (
 )
 from diminuendo.acp.translation.offers import Offers, Setting, read_offers
 from diminuendo.acp.translation.params import Block, ClientCapabilities
+from diminuendo.acp.translation.prompts import Said
 from diminuendo.acp.translation.updates import Update
 from podium.base.tasks import TaskOwner
 from podium.client import PodiumConnection, PodiumConnectionError, PodiumEvent
@@ -65,6 +66,7 @@ class OpenSession:
         self._asked: dict[str, asyncio.Task[None]] = {}
         self._spoken: Spoken | None = None
         self._stopping: set[str] = set()
+        self._left = False
 
     # ── beginning and end ────────────────────────────────────────────────────────────────────────────────────
 
@@ -94,6 +96,7 @@ class OpenSession:
 
     def hang_up(self) -> None:
         """Prompts that wait are answered now; their turns go on."""
+        self._left = True
         self._end_turns(RpcError(INTERNAL_ERROR, "the session was closed; its turn goes on"))
 
     async def close(self) -> None:
@@ -140,17 +143,22 @@ class OpenSession:
             PodiumConnectionError: it could not be handed over.
         """
         said = prompts.said(blocks, self.view.cwd, self.settings, images=self.offers.images)
-        if self._spoken is not None:
-            return await self._reply(self._spoken, said.text)
-        async with self._sending:
-            if self._stream is None:
-                self._tasks.start(self._follow(await self._attach(self._seq)), "follow")
-            turn_id = await self._keeper.run_turn(self.view, self._instance_id, said)
-            self._own.add(turn_id)
-            over = self._await_turn(turn_id)
-        if not self.view.title and said.title:
-            await self._entitle(said.title)
-        return await self._until(turn_id, over)
+        work = self._hand_over(said) if self._spoken is None else self._reply(self._spoken, said.text)
+        try:
+            # It goes on when the client takes its request back, so that there is a turn to stop.
+            turn_id, over = await asyncio.shield(self._tasks.start(work, "prompt", awaited=True))
+            if not self.view.title and said.title:
+                await self._entitle(said.title)
+            end = await over
+        except asyncio.CancelledError:
+            if not self._left:
+                self._tasks.start(self.cancel(), "cancel")
+            raise
+        if self._turns.get(turn_id) is over:
+            del self._turns[turn_id]
+        if end.failure is not None:
+            raise end.failure
+        return {"stopReason": end.stop_reason}
 
     async def cancel(self) -> None:
         """Ends the turns of this client's prompts, and whatever else runs in the session."""
@@ -181,7 +189,17 @@ class OpenSession:
         modes = self.offers.as_modes(self.settings)
         return told if modes is None else {**told, "modes": modes}
 
-    async def _reply(self, spoken: Spoken, text: str) -> dict[str, Any]:
+    async def _hand_over(self, said: Said) -> tuple[str, asyncio.Future[Over]]:
+        """Makes a message a turn of ours."""
+        async with self._sending:
+            if self._stream is None:
+                self._tasks.start(self._follow(await self._attach(self._seq)), "follow")
+            turn_id = await self._keeper.run_turn(self.view, self._instance_id, said)
+            self._own.add(turn_id)
+            return turn_id, self._await_turn(turn_id)
+
+    async def _reply(self, spoken: Spoken, text: str) -> tuple[str, asyncio.Future[Over]]:
+        """Gives the agent its answer; the turn that asked is waited for."""
         self._spoken = None
         over = self._await_turn(spoken.turn_id)
         answer = spoken.asked.take(text)
@@ -189,25 +207,12 @@ class OpenSession:
             self._act(Ask(spoken.asked, spoken.turn_id))
         else:
             await answer_agent(self._keeper.podium, self._instance_id, answer)
-        return await self._until(spoken.turn_id, over)
+        return spoken.turn_id, over
 
     def _await_turn(self, turn_id: str) -> asyncio.Future[Over]:
         over: asyncio.Future[Over] = asyncio.get_running_loop().create_future()
         self._turns[turn_id] = over
         return over
-
-    async def _until(self, turn_id: str, over: asyncio.Future[Over]) -> dict[str, Any]:
-        try:
-            end = await over
-        except asyncio.CancelledError:  # the client does not want the answer: as if it had said `session/cancel`
-            self._tasks.start(self.cancel(), "cancel")
-            raise
-        finally:
-            if self._turns.get(turn_id) is over:
-                del self._turns[turn_id]
-        if end.failure is not None:
-            raise end.failure
-        return {"stopReason": end.stop_reason}
 
     async def _entitle(self, title: str) -> None:
         self.view = self.view._replace(title=title)

@@ -170,7 +170,9 @@ class _Stdout(asyncio.BaseProtocol):
 
 
 def _is_file(fd: int) -> bool:
-    return stat.S_ISREG(os.fstat(fd).st_mode)
+    """Whether `fd` is what a loop can't wait for: a file, or a device such as `/dev/null`."""
+    mode = os.fstat(fd).st_mode
+    return not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd))
 
 
 async def serve(launch: Launch) -> None:
@@ -193,10 +195,11 @@ async def serve(launch: Launch) -> None:
         loop.add_signal_handler(number, stop)
     try:
         await _read(_Stdin(peer, over), over)
+        agent.hang_up()
         if not stopped.is_set():
-            agent.hang_up()
             await peer.drained(LAST_WORDS_SECONDS)
     finally:
+        agent.hang_up()
         await peer.close()
         await agent.close()
         await door.close()

@@ -26,6 +26,9 @@ from podium.wire.close import CloseCode
 METHOD_ID: Final = "token"
 """The way to authenticate: `_meta.token` of `authenticate` is an API key or a token of the identity provider."""
 
+CONNECTION_ID_HEADER: Final = "Acp-Connection-Id"
+"""Header of the answer to the handshake that names the connection, as the draft of ACP's remote transports has it."""
+
 UNSENT_MAX_BYTES: Final = 2 * MESSAGE_MAX_BYTES
 """A client with so much unsent that asks for more has stopped reading: it is closed."""
 
@@ -71,6 +74,7 @@ class AcpConnection:
         self.key: str | None = None
         """The API key that let the client in, if it was one."""
         self._socket = arrival.socket
+        self._socket.headers[CONNECTION_ID_HEADER] = arrival.client_id
         self._address = arrival.address
         self._parts = parts
         self._podium = podium
@@ -126,6 +130,7 @@ class AcpConnection:
         self._socket.close(code, reason)
 
     async def _leave(self) -> None:
+        self._agent.hang_up()
         await self._tasks.close()
         await self._peer.close()
         await self._agent.close()

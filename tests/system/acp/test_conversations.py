@@ -220,9 +220,46 @@ async def test_a_turn_that_fails_is_an_error_that_says_why(office: Office) -> No
 
 
 @both
+@pytest.mark.proves("DIM-ACP-SHARED")
+async def test_a_turn_goes_on_without_its_editor(office: Office, transport: str) -> None:
+    async with office.connected(transport) as one:
+        session_id = await one.new()
+        one.editor.held = asyncio.Event()
+        prompt = asyncio.create_task(one.say("permission"))
+        await one.shown(lambda editor: editor.asked)
+    with pytest.raises((RequestError, ConnectionError)):
+        await prompt
+    async with office.connected(transport) as two:
+        await two.agent.load_session(cwd=CWD, session_id=session_id)
+        await two.shown(lambda editor: "permission: allow_once" in editor.text())
+        assert two.editor.call("edit_file")["status"] == "completed"
+
+
+async def test_a_prompt_that_is_taken_back_is_stopped(office: Office) -> None:
+    async with office.connected(WEBSOCKET) as one:
+        await one.new()
+        for words in ("waiting", ""):  # while the agent works, and before it has begun
+            await _take_back(one, words)
+            assert await one.say("hello") == "end_turn"  # nothing is in its way
+            assert one.editor.text().endswith("Hello, editor!")
+
+
+async def _take_back(one: Connected, words: str) -> None:
+    """Says `wait`, and takes it back once the agent has said `words`."""
+    connection = one.agent._conn
+    number = connection._next_request_id
+    prompt = asyncio.create_task(one.say("wait"))
+    await one.shown(lambda editor: connection._next_request_id > number and words in editor.text())
+    await connection.send_notification("$/cancel_request", {"requestId": number})
+    with pytest.raises(RequestError) as cancelled:
+        await prompt
+    assert cancelled.value.code == -32800
+
+
+@both
 @pytest.mark.noisy("cancel_request")  # the library does not know this notification of the protocol
 @pytest.mark.proves("DIM-ACP-SHARED")
-async def test_a_turn_outlives_its_editor_and_is_seen_by_others(office: Office, transport: str) -> None:
+async def test_a_turn_is_seen_by_all_who_have_the_session_open(office: Office, transport: str) -> None:
     async with office.connected(transport) as one:
         session_id = await one.new()
         one.editor.held = asyncio.Event()

@@ -59,6 +59,7 @@ async def dialled(office: Office, token: str | None = None, path: str = "/acp?ag
 @pytest.mark.proves("DIM-ACP-BAD-INPUT")
 async def test_nonsense_is_answered_and_the_connection_goes_on(office: Office) -> None:
     async with dialled(office, office.diminuendo.key("ada", "acme")) as wire:
+        assert wire.socket._response.headers["Acp-Connection-Id"].startswith("client-")
         early = await wire.ask("session/new", cwd=CWD, mcpServers=[])
         assert (early["code"], early["message"]) == (-32600, "initialize comes first")
         await wire.ask("initialize", **INITIALIZE)
@@ -167,3 +168,14 @@ async def test_stdout_holds_nothing_but_answers(office: Office, tmp_path: Path) 
     assert sorted(str(answer["id"]) for answer in answers) == ["1", "2", "None", "None"]
     assert next(answer for answer in answers if answer["id"] == 1)["result"]["protocolVersion"] == 1
     assert (process.returncode, err) == (0, b"")
+
+
+async def test_files_will_do_for_stdin_and_stdout(office: Office, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text('{"jsonrpc": "2.0", "id": 1, "method": "session/fly"}')
+    for given in (tmp_path / "in", Path("/dev/null")):
+        with given.open() as stdin, (tmp_path / "out").open("ab") as stdout:
+            process = await asyncio.create_subprocess_exec(
+                *office.command(), env=office.environment, stdin=stdin, stdout=stdout, cwd=tmp_path
+            )
+            assert await asyncio.wait_for(process.wait(), SECONDS) == 0
+    assert json.loads((tmp_path / "out").read_text())["error"]["code"] == -32601

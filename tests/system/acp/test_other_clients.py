@@ -14,8 +14,6 @@ from tests.system.acp.editors import CWD, Office
 EDITORS = Path(__file__).parents[3] / "typescript" / "editors"
 ACPX = EDITORS / "node_modules" / "acpx" / "dist" / "cli.js"
 SECONDS = 60.0
-REFUSED = 5
-"""How acpx ends when a permission was refused."""
 
 pytestmark = [
     needs_bun,
@@ -78,5 +76,3 @@ async def test_acpx_runs_prompts(office: Office, tmp_path: Path) -> None:
     kinds = {event["params"]["update"]["sessionUpdate"] for event in events if event.get("method") == "session/update"}
     assert kinds >= {"agent_message_chunk", "agent_thought_chunk", "plan", "tool_call", "tool_call_update"}
     assert {"stopReason": "end_turn"} in [event["result"] for event in events if "result" in event]
-    code, said = await acpx("--deny-all", "--format", "quiet", "exec", "permission")
-    assert (code, said.strip()) == (REFUSED, "permission: reject_once")

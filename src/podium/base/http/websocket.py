@@ -74,6 +74,8 @@ class WebSocket(asyncio.Protocol):
         max_bytes: int = FRAME_MAX_BYTES,
     ) -> None:
         self.peer: Peer | None = None
+        self.headers: dict[str, str] = {}
+        """Headers of the answer to the handshake, beside its own; may be added to before `connection_made`."""
         self._upgrade = upgrade
         self._clock = clock
         self._alarm = timers.alarm(self._tick)
@@ -148,7 +150,9 @@ class WebSocket(asyncio.Protocol):
         self._protocol.receive_data(_head_of(self._upgrade))
         for event in self._protocol.events_received():
             if isinstance(event, Request):
-                self._protocol.send_response(self._protocol.accept(event))
+                response = self._protocol.accept(event)
+                response.headers.update(self.headers)
+                self._protocol.send_response(response)
         self._flush()
         if self._protocol.state is not State.OPEN:
             self._begin_closing()
