@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import IO, Any, Literal
 import aiohttp
 
 from tests.noise import leaks
-from tests.waiting import until
+from tests.waiting import free_port, until
 
 Daemon = Literal["gateway", "coordinator"]
 READY_SECONDS = 30.0
@@ -25,13 +24,6 @@ ENDING_SECONDS = 20.0
 """What a coordinator that was killed leaves behind records and unmounts what it has, and ends."""
 
 ADMIN_KEY = "pod_admin_" + "a" * 40
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

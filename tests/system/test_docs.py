@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.noise.leaks import children
-from tests.system.daemons import free_port
-from tests.waiting import wait_until
+from tests.waiting import free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```sh(?P<rest>[^\n]*)\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.contract.s3_server import S3Server
 from tests.contract.servers import Server
-from tests.system.daemons import ADMIN_KEY, Daemons, descendants, free_port
+from tests.system.daemons import ADMIN_KEY, Daemons, descendants
 from tests.system.deploy.documents import run_line, variables_of_run_line
 from tests.system.deploy.image.container import Containers, ready
 from tests.system.deploy.image.host_root import HostRoot, Unavailable, lacking
 from tests.system.deploy.image.platform import talk
-from tests.waiting import wait_until
+from tests.waiting import free_port, wait_until
 
 SECRETS: Final = {"CLUSTER_KEY": "cluster-key-of-a-test-0123456789", "SECRETS_KEY": "secrets-key-of-a-test-0123456789"}
 PODIUM_UID: Final = 10001
