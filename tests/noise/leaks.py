@@ -104,21 +104,19 @@ def _threads() -> dict[str, str]:
 
 
 def _mounts() -> dict[str, str]:
-    """Mounts by id, without those below the temporary directories of test processes that run beside this one."""
+    """Mounts by id, below the directories of this process: others on this host mount and unmount as they please."""
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
     places = {line.split()[0]: line.split()[4] for line in lines}
     served = tuple(f"{directory}/" for directory in served_places)
     return {
         number: place
         for number, place in places.items()
-        if not _is_of_another(place) and not f"{place}/".startswith(served or ("\0",))
+        if _is_own(place) and not f"{place}/".startswith(served or ("\0",))
     }
 
 
-def _is_of_another(place: str) -> bool:
-    shared = os.environ.get("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir()) + "/"
-    own = (tempfile.gettempdir() + "/", *(f"{root}/" for root in own_places))
-    return place.startswith(shared) and not place.startswith(own)
+def _is_own(place: str) -> bool:
+    return place.startswith((tempfile.gettempdir() + "/", *(f"{root}/" for root in own_places)))
 
 
 def _files() -> dict[str, str]:

@@ -4,6 +4,8 @@ A test fails when, after its teardown, more is held than before its body ran: ch
 this process adopts them), descriptors, threads, mounts, files in the temporary directory; when it left asyncio tasks
 to be cancelled by the closing loop; and when anything was logged at WARNING or above that no `noisy` mark announced.
 What fixtures of a wider scope hold is taken into the account before the body, so that they may live on.
+
+What is slow on a busy machine is no noise: examples of Hypothesis have no deadline.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ import time
 from collections.abc import Generator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.noise import leaks
@@ -38,6 +41,8 @@ class _Recorder(logging.Handler):
 def pytest_configure(config: pytest.Config) -> None:
     """Adopts orphans, gives this process a temporary directory of its own, listens to logs and to closing loops."""
     leaks.adopt_orphans()
+    hypothesis.settings.register_profile("podium", deadline=None)
+    hypothesis.settings.load_profile("podium")
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     own = tempfile.mkdtemp(prefix="podium-tests-")
     os.chmod(own, 0o755)  # agents run under other user ids
