@@ -119,12 +119,17 @@ async def answer_agent(podium: PodiumClient, instance_id: str, given: AnswerCont
             raise
 
 
+async def stop_agent(podium: PodiumClient, agent_id: str) -> None:
+    """Stops an agent's instance, if it has one."""
+    instance_id = (await podium.agents.get(agent_id)).instance_id
+    if instance_id is not None:
+        await podium.stop_instance(instance_id)
+
+
 async def erase(podium: PodiumClient, agent_id: str) -> None:
     """Stops an agent's instance and erases the agent; one that never was is fine."""
     try:
-        agent = await podium.agents.get(agent_id)
-        if agent.instance_id is not None:
-            await podium.stop_instance(agent.instance_id)
+        await stop_agent(podium, agent_id)
         await podium.agents.remove(agent_id)
     except PodiumConnectionError as error:
         if error.code is not ErrorCode.AGENT_NOT_FOUND:

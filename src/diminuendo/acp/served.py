@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from msgspec import UNSET
 
-from diminuendo.acp.keeper import SessionView, cwd_of, instance_of, newest_config
+from diminuendo.acp.keeper import SessionView, cwd_of, instance_of, newest_config, stop_agent
 from diminuendo.acp.rpc.messages import INVALID_PARAMS, NOT_FOUND, RpcError
 from diminuendo.acp.translation.prompts import Said
 from diminuendo.domain.access import SessionFacts, refusal
@@ -18,7 +18,7 @@ from diminuendo.protocol.answers import Ack, Identity, MemberList, Session, Sess
 from diminuendo.protocol.errors import Code, ProtocolError
 from diminuendo.serving.port import Sessions
 from diminuendo.serving.refusals import refused
-from podium.client import PodiumClient
+from podium.client import PodiumClient, PodiumConnectionError
 from podium.client.client import DEFAULT_VERSION
 
 
@@ -65,12 +65,21 @@ class ServedKeeper:
             await self._sessions.handle(self._caller, messages.RenameSession(session_id=session_id, name=title))
 
     async def delete(self, session: SessionView) -> None:
-        """See `Keeper`."""
-        await self._sessions.handle(self._caller, messages.DeleteSession(session_id=session.session_id))
+        """See `Keeper`. An instance that was made for us, before there was a turn, the sessions know nothing of."""
+        wanted = messages.DeleteSession(session_id=session.session_id)
+        try:
+            await self._sessions.handle(self._caller, wanted)
+        except ProtocolError as error:
+            if (
+                error.code is not Code.INVALID_MESSAGE
+            ):  # that one comes from Podium, when it is clear that the caller may
+                raise
+            await stop_agent(self.podium, session.agent_id)
+            await self._sessions.handle(self._caller, wanted)
 
     async def discard(self, session: SessionView) -> None:
         """See `Keeper`."""
-        with suppress(ProtocolError):
+        with suppress(ProtocolError, PodiumConnectionError):
             await self.delete(session)
 
     async def instance(self, session: SessionView) -> str:

@@ -245,7 +245,7 @@ class OpenSession:
     def _note(self, event: PodiumEvent) -> None:
         if event.seq:
             self._seq = event.seq
-        if event.turn_id is not None:
+        if event.turn_id is not None and event.kind != "message.user":  # which may still wait for its turn
             self._running = None if event.kind == "checkpoint" else event.turn_id
 
     def _act(self, step: Step) -> None:

@@ -279,6 +279,9 @@ async def test_a_turn_is_seen_by_all_who_have_the_session_open(office: Office, t
 @both
 async def test_sessions_are_closed_and_deleted(office: Office, transport: str) -> None:
     async with office.connected(transport) as one:
+        unused = await one.new()
+        await one.agent._conn.send_request("session/delete", {"sessionId": unused})
+        assert unused not in [session.session_id for session in (await one.agent.list_sessions()).sessions]
         session_id = await one.new()
         await one.say("hello")
         await one.agent.close_session(session_id=session_id)

@@ -150,6 +150,11 @@ async def test_sessions_are_their_tenants_and_only_for_those_who_may_work(office
         await wire.ask("initialize", **INITIALIZE)
         assert "/acp?agent=TYPE" in (await wire.ask("session/new", cwd=CWD, mcpServers=[]))["message"]
         assert len((await wire.ask("session/list"))["sessions"]) == 1
+    async with dialled(office, office.diminuendo.key("ada", "one"), "/acp?agent=nobody") as wire:
+        await wire.ask("initialize", **INITIALIZE)
+        unknown = await wire.ask("session/new", cwd=CWD, mcpServers=[])
+        assert (unknown["code"], unknown["data"]["code"]) == (-32002, "deployment_not_found")
+        assert (await wire.ask("session/list"))["sessions"] == []
 
 
 @pytest.mark.proves("DIM-ACP-BAD-INPUT")
