@@ -436,8 +436,8 @@ def forward(house: House, clock: ManualClock, seconds: float) -> None:
 
 
 async def until(condition: Callable[[], bool], what: str = "it") -> None:
-    """Waits for a condition, at most five seconds."""
-    deadline = asyncio.get_running_loop().time() + 5.0
+    """Waits for a condition, at most twenty seconds."""
+    deadline = asyncio.get_running_loop().time() + 20.0
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, f"{what} did not happen"
         await asyncio.sleep(0.001)
