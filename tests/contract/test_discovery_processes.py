@@ -163,7 +163,7 @@ async def test_who_is_killed_inside_a_transaction_changes_nothing_and_blocks_nob
         assert (await discovery.coordinators()) == []
         holder.kill()
         holder.wait()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             assert await waiting is not None
     lease = await discovery.acquire_lease("a", "c")
     assert lease is not None
