@@ -20,6 +20,7 @@ PROMISES: dict[str, dict[str, str]] = {
         "DIM-ARCHIVE": "An archived session lets its agent go, and continues it when it is taken back.",
         "DIM-REPLICAS": "Clients of all replicas are in the same conversations; another replica goes on for one that died.",
         "DIM-DEATHS": "Over the death of the agent, the gateway or the coordinator clients are told the whole turn.",
+        "DIM-HEALTH": "`/health` says whether Podium answers and whether its circuit is open.",
         "DIM-UP": "`podium up` runs Diminuendo, too, and the development key opens it.",
         "DIM-IDLE": "A session nobody uses lets its instance go; the next turn continues the same agent.",
         "DIM-DELETE": "With a session its agent and all that is kept of it is erased.",

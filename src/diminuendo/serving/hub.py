@@ -249,6 +249,8 @@ class Hub:
             found = SessionAtWork(record, registry, self._parts, self._drop)
             self._at_work[record.session_id] = found
             found.begin()
+            if record.session_id not in self._at_work:
+                raise ProtocolError(Code.PODIUM_UNAVAILABLE, "what is kept of this can't be written now")
         return found
 
     @contextmanager

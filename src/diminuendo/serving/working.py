@@ -129,8 +129,8 @@ class SessionAtWork:
     # ── what clients do ──────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self) -> None:
-        """Takes up what an earlier process left behind. Raises `StorageError`."""
-        self._do(self._life.recover())
+        """Takes up what an earlier process left behind."""
+        self._deciding(self._life.recover)
 
     def join(self, reader: Reader, after_seq: int | None) -> Seat:
         """A place for `reader`. Raises `StorageError`."""
@@ -217,11 +217,14 @@ class SessionAtWork:
     # ── the machine ──────────────────────────────────────────────────────────────────────────────────────────
 
     def _tell(self, event: life.Event) -> None:
-        """Tells the machine, and does what it decides. What can't be written ends the session's work."""
-        if self._closed:
-            return
+        """Tells the machine."""
+        if not self._closed:
+            self._deciding(lambda: self._life.handle(event))
+
+    def _deciding(self, decide: Callable[[], list[life.Decision]]) -> None:
+        """Does what the machine decides. What can't be written ends the session's work."""
         try:
-            self._do(self._life.handle(event))
+            self._do(decide())
         except StorageError as error:
             self._broken(error)
 
