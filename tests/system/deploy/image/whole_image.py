@@ -14,8 +14,9 @@ import pytest
 from tests.agents import source
 from tests.contract.s3_server import S3Server
 from tests.contract.servers import Server
+from tests.noise.leaks import children
 from tests.system.api import Caller
-from tests.system.daemons import ADMIN_KEY, Daemons
+from tests.system.daemons import ADMIN_KEY, Daemons, reap_adopted
 from tests.system.deploy.documents import run_line, variables_of_run_line
 from tests.system.deploy.image.container import Containers, ready
 from tests.system.deploy.image.dockerfile import arguments
@@ -48,6 +49,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltImage]:
         yield BuiltImage(engine)
     finally:
         engine.close()
+        reap_adopted(children())  # the engine's own watchers of containers, which nobody else takes leave of
 
 
 @pytest.fixture
