@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from podium.agent.process.orders import Launch
+from podium.agent.process.orders import Launch, Setup
 from podium.coordinator.adapters.processes.birth import Birth
 from podium.coordinator.adapters.processes.directories import RUN_NAME
 from podium.coordinator.adapters.processes.template import Sitter, TemplateProcess
@@ -91,10 +91,14 @@ time.sleep(20)
 """
 
 
+async def _born(birth: Birth, setup: Setup) -> None:
+    with birth:
+        await birth.begin(setup, mapped=False)
+        await birth.link()
+
+
 @pytest.mark.parametrize("said", [b"{", b"[]", b"{}", b"[" * 16_000, b'{"failed": 1}'])
 async def test_a_child_that_talks_nonsense_is_a_failed_start(said: bytes, tmp_path: Path) -> None:
-    from podium.agent.process.orders import Setup
-
     (tmp_path / RUN_NAME).mkdir()
     code = CHILD.replace("SAID", repr(said))
     launch = Launch(os.getpid(), "", None, False, "", False, None, "/", [], False)
@@ -103,11 +107,7 @@ async def test_a_child_that_talks_nonsense_is_a_failed_start(said: bytes, tmp_pa
         async with asyncio.timeout(SECONDS):
             await template.warm()
             setup = Setup({}, str(tmp_path), None, False, {}, None, False, str(tmp_path), "agent:Agent", None)
-            with (
-                Birth(template, tmp_path, None, None, lambda _stream, _data: None) as birth,
-                pytest.raises(ProcessStartError),
-            ):
-                await birth.begin(setup, mapped=False)
-                await birth.link()
+            with pytest.raises(ProcessStartError):
+                await _born(Birth(template, tmp_path, None, None, lambda _stream, _data: None), setup)
     finally:
         await template.close(0.5)  # it does not end by itself
