@@ -25,7 +25,7 @@ from tests.waiting import wait_until
 KEPT: Final = ("appendonly yes", "appendfsync always")
 """Valkey as it is to be run: what it acknowledged is on its disk."""
 
-SMALL_DISK: Final = "160m"
+SMALL_DISK: Final = "400m"
 """Size of the disk that can be filled: an agent and its host need some tens of megabytes."""
 
 HOST_SECONDS: Final = 60.0

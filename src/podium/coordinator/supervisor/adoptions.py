@@ -44,6 +44,9 @@ STALE_PREFIX: Final = ".stale-"
 STALE_SECONDS: Final = 7 * 24 * 3600.0
 """How long such data are kept, at least: time for a person to look into them. They are removed when the coordinator starts."""
 
+STALE_FREE_SHARE: Final = 0.2
+"""With less of the disk free than this share nothing stale is kept: agents need the room more than a person who might look."""
+
 ADOPTING_PREFIX: Final = ".adopting-"
 """Directories among the agents' begin so where an agent is being restored."""
 
@@ -268,6 +271,11 @@ class Adoptions:
         remove_tree(aside, ignore_errors=True)
         here.rename(aside)
         os.utime(aside)  # from now on it is old
+        disk = shutil.disk_usage(directory)
+        if disk.free < disk.total * STALE_FREE_SHARE:
+            for place in directory.glob(f"{STALE_PREFIX}*"):
+                _log.warning("stale_data_removed", extra={"directory": str(place), "free": disk.free})
+                remove_tree(place, ignore_errors=True)
 
     def _forget(self, agent_id: str) -> None:
         """First the catalog, then the directory: an agent in the catalog without its data would be taken for a new one."""
