@@ -218,7 +218,7 @@ async def platform(data: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process
     """`podium up` as a process of its own."""
     up = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "podium.cli", "up", "--json", "--data", str(data)),
-        env={**os.environ, "GATEWAY_PORT": "0", "COORDINATOR_PORT": "0"},
+        env={**os.environ, "GATEWAY_PORT": "0", "COORDINATOR_PORT": "0", "DIMINUENDO_PORT": "0"},
         stdout=asyncio.subprocess.PIPE,
     )
     try:

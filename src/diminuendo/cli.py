@@ -39,6 +39,25 @@ def serve(arguments: tuple[str, ...]) -> None:
     sys.exit(start_daemon("diminuendo serve", DiminuendoSettings, run, arguments))
 
 
+@diminuendo.command("check")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default="./data",
+    envvar="DIMINUENDO_DATA",
+    show_default=True,
+    help="The data directory.",
+)
+def check(data: Path) -> None:
+    """Look for damage in the databases of sessions. Stop Diminuendo before."""
+    from diminuendo.checking import findings
+
+    found = list(findings(data))
+    for finding in found:
+        click.echo(finding)
+    sys.exit(1 if found else 0)
+
+
 @diminuendo.group("keys")
 def keys() -> None:
     """Make, list and take back API keys of clients. A running Diminuendo heeds changes at once."""

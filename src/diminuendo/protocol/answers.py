@@ -103,9 +103,11 @@ class HistoryMessage(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SessionList(AnswerMessage, frozen=True, kw_only=True, tag="session_list"):
-    """The tenant's sessions, the one changed last first."""
+    """The tenant's sessions, the one changed last first; at most 1,000, and 512 KiB. `has_more`: there are others; not there, when
+    these were all."""
 
     sessions: list[Session]
+    has_more: bool | UnsetType = UNSET
 
 
 class SessionCreated(AnswerMessage, frozen=True, kw_only=True, tag="session_created"):

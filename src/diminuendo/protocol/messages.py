@@ -47,9 +47,10 @@ class Authenticate(ClientMessage, frozen=True, tag="authenticate"):
 
 
 class ListSessions(ClientMessage, frozen=True, tag="list_sessions"):
-    """Answered by `session_list`."""
+    """Answered by `session_list`. `offset`: how many of the newest to leave out, for the pages after the first."""
 
     include_archived: bool = False
+    offset: Seq = 0
 
 
 class CreateSession(ClientMessage, frozen=True, tag="create_session"):

@@ -22,7 +22,7 @@ READ_MAX_BYTES: Final = 2 * MESSAGE_MAX_BYTES
 CLOSE_SECONDS: Final = 2.0
 """How long clients have to answer the goodbye of a Diminuendo that stops."""
 
-KEYS_SECONDS: Final = 5.0
+KEYS_SECONDS: Final = 2.0
 """How often the API keys of open connections are looked at again: one that was taken back ends its connections."""
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
 from diminuendo.domain.access import NO_SESSION, refusal
 from diminuendo.domain.ids import make_session_id
@@ -26,12 +27,14 @@ from diminuendo.protocol.answers import (
     SessionUpdated,
 )
 from diminuendo.protocol.errors import Code, ProtocolError
+from diminuendo.protocol.limits import PAGE_MAX
 from diminuendo.protocol.messages import ClientMessage, SessionMessage, type_of
 from diminuendo.serving import talking
-from diminuendo.serving.pages import session_of
+from diminuendo.serving.pages import first_fitting, session_of
 from diminuendo.serving.port import Reader, Seat
 from diminuendo.serving.refusals import answering, by_podium, refused, translated
 from diminuendo.serving.working import Parts, SessionAtWork
+from diminuendo.storage.errors import StorageError
 from diminuendo.storage.places import Places
 from diminuendo.storage.registry import Registry, SessionRecord
 from podium.base.clock import Clock
@@ -84,8 +87,12 @@ class Hub:
         """
         with translated():
             registry = self._registry(tenant_id)
-            for record in registry.unsettled():
+            unsettled = registry.unsettled()
+        for record in unsettled:
+            try:
                 self._session(record, registry)
+            except StorageError as error:  # of this session alone; whoever asks for it is told
+                _log.error("session_not_recovered", extra={"session_id": record.session_id}, exc_info=error)
 
     async def drop(self, tenant_id: str) -> None:
         """Lets go of a tenant, whose sessions somebody else works on from now on."""
@@ -133,8 +140,11 @@ class Hub:
             case messages.Ping():
                 return Pong(ts=self._parts.clock.now_ms())
             case messages.ListSessions():
-                found = registry.sessions(include_archived=message.include_archived)
-                return SessionList(sessions=[session_of(record) for record in found])
+                found = registry.sessions(
+                    include_archived=message.include_archived, offset=message.offset, limit=PAGE_MAX + 1
+                )
+                page = first_fitting([session_of(record) for record in found[:PAGE_MAX]])
+                return SessionList(sessions=page, has_more=True if len(found) > len(page) else UNSET)
             case messages.CreateSession():
                 made = registry.create(
                     make_session_id(os.urandom(ENTROPY_BYTES)),
@@ -162,9 +172,8 @@ class Hub:
                 case messages.RenameSession():
                     return self._updated(session, registry.rename(session.session_id, message.name))
                 case messages.ArchiveSession():
-                    session.record = registry.archive(
-                        session.session_id, archived=True
-                    )  # nobody begins a turn any more
+                    # From here on nobody begins a turn any more.
+                    session.record = registry.archive(session.session_id, archived=True)
                     await session.let_go("the session was archived")
                     return self._updated(session, session.record)
                 case messages.UnarchiveSession():

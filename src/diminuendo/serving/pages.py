@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from diminuendo.protocol.answers import HistoryMessage, Session
 from diminuendo.protocol.limits import MESSAGE_MAX_BYTES
 from diminuendo.storage.registry import SessionRecord
@@ -30,6 +32,16 @@ def session_of(record: SessionRecord) -> Session:
     )
 
 
+def first_fitting(sessions: Sequence[Session]) -> list[Session]:
+    """The first of `sessions`, as many as fit a page, but at least one."""
+    size = 0
+    for count, session in enumerate(sessions):
+        size += len(_ENCODER.encode(session))
+        if size > PAGE_MAX_BYTES and count:
+            return list(sessions[:count])
+    return list(sessions)
+
+
 def fitting(messages: Sequence[HistoryMessage]) -> list[HistoryMessage]:
     """The newest of `messages`, as many as fit a page, but at least one."""
     size = 0
@@ -38,3 +50,6 @@ def fitting(messages: Sequence[HistoryMessage]) -> list[HistoryMessage]:
         if size > PAGE_MAX_BYTES and count:
             return list(messages[len(messages) - count :])
     return list(messages)
+
+
+_ENCODER: Final = msgspec.json.Encoder()

@@ -111,10 +111,10 @@ class Registry:
         found = self._select("WHERE session_id = ?", (session_id,))
         return found[0] if found else None
 
-    def sessions(self, *, include_archived: bool = False) -> list[SessionRecord]:
-        """The tenant's sessions, the one changed last first."""
+    def sessions(self, *, include_archived: bool = False, offset: int = 0, limit: int = -1) -> list[SessionRecord]:
+        """The tenant's sessions, the one changed last first: at most `limit` (-1: all) behind the first `offset`."""
         where = "" if include_archived else "WHERE archived = 0 "
-        return self._select(f"{where}ORDER BY updated_at DESC, session_id")
+        return self._select(f"{where}ORDER BY updated_at DESC, session_id LIMIT ? OFFSET ?", (limit, offset))
 
     def unsettled(self) -> list[SessionRecord]:
         """Sessions that an earlier process left with an instance, or on the way to one: they are to be probed."""

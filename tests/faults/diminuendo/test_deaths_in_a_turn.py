@@ -41,6 +41,7 @@ async def test_clients_are_told_the_whole_turn_whoever_dies_in_it(tmp_path: Path
     finally:
         if process is not None:
             process.close()
+            process.check()
         await asyncio.to_thread(daemons.close)
 
 

@@ -27,6 +27,7 @@ def diminuendo(daemons: Daemons, tmp_path_factory: pytest.TempPathFactory) -> It
         yield process
     finally:
         process.close()
+    process.check()
 
 
 async def started(daemons: Daemons, directory: Path, **environment: str) -> Process:
@@ -52,6 +53,7 @@ async def mortal(diminuendo: Process, tmp_path: Path, session: aiohttp.ClientSes
         yield Tenant(process, session, "acme")
     finally:
         process.close()
+    process.check()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any, Self
 import aiohttp
 
 from diminuendo.auth.key_file import add_key
+from diminuendo.checking import findings
 from diminuendo.domain.members import Role
 from podium.client import ClientSettings, PodiumClient
 from tests.waiting import free_port, wait_until
@@ -98,6 +99,10 @@ class Process:
         """Ends it, if it runs."""
         if self._process is not None:
             self.stop()
+
+    def check(self) -> None:
+        """What it left behind is sound. Nobody may have it open."""
+        assert list(findings(self.data)) == []
 
     def said(self) -> str:
         """What it wrote."""

@@ -1,5 +1,6 @@
 """Sessions outlive their instances, their connections, and Diminuendo itself."""
 
+import asyncio
 from pathlib import Path
 
 import aiohttp
@@ -59,7 +60,7 @@ async def test_a_question_outlives_a_diminuendo_that_stops_and_is_answered_at_on
         session_id = await begun(ann, "asker")
         await ann.ask("run_turn", sessionId=session_id, text="question")
         asked = await ann.until("question_requested")
-        assert mortal.process.stop() == 0
+        assert await asyncio.to_thread(mortal.process.stop) == 0
         assert await ann.closed() == 1012
     await mortal.process.start()
     async with mortal.person(key=key) as again:

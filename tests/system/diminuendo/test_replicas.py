@@ -9,9 +9,20 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
+from diminuendo.protocol.answers import Identity, SessionList
+from diminuendo.protocol.errors import ProtocolError
+from diminuendo.protocol.messages import CreateSession, ListSessions
+from diminuendo.serving.hub import Hub
+from diminuendo.serving.replicas import Replicas
+from diminuendo.storage.places import Places
+from podium.base.clock import ManualClock, SystemClock
+from podium.base.discovery.memory import MemoryDiscovery
+from podium.base.discovery.port import LEASE_TTL_SECONDS
+from podium.client import ClientSettings, PodiumClient
 from tests.contract.servers import Server
 from tests.system.diminuendo.people import ErrorAnswer, Person, Process, Tenant, gapless, text_of
 from tests.system.diminuendo.test_conversations import begun, talked
+from tests.waiting import free_port
 
 CLUSTER_KEY = "a-cluster-key-of-two-replicas-of-a-test"
 
@@ -44,6 +55,7 @@ async def pair(diminuendo: Process, tmp_path: Path, session: aiohttp.ClientSessi
         for process in processes:
             process.close()
         server.kill()
+    processes[0].check()
 
 
 @pytest.mark.proves("DIM-REPLICAS", "DIM-FAN-OUT")
@@ -96,3 +108,35 @@ async def _joined(person: Person, session_id: str, after: int) -> None:
             if error.code != "PODIUM_UNAVAILABLE":
                 raise
             await asyncio.sleep(1.0)  # as a client would
+
+
+@pytest.mark.proves("DIM-REPLICAS")
+async def test_whoever_lost_a_tenant_keeps_others_out_until_he_has_let_go(tmp_path: Path) -> None:
+    clock, key = ManualClock(), CLUSTER_KEY
+    discovery, caller = MemoryDiscovery(clock), Identity("ann", "", "acme", "owner")
+    async with PodiumClient(ClientSettings(f"http://127.0.0.1:{free_port()}")) as podium:
+        hubs = [Hub(Places(tmp_path), podium, SystemClock()) for _ in range(2)]
+        urls = [f"http://127.0.0.1:{free_port()}" for _ in hubs]
+        one, other = (Replicas(hub, discovery, url, key, clock) for hub, url in zip(hubs, urls, strict=True))
+        for replica in (one, other):
+            await replica.open()
+        try:
+            await one.handle(caller, CreateSession(agent_type="echo"))
+            with pytest.raises(
+                ProtocolError, match="does not answer"
+            ):  # it is asked over the network, and is not there
+                await other.handle(caller, ListSessions())
+            clock.advance(LEASE_TTL_SECONDS)
+            with pytest.raises(ProtocolError, match="can't be read"):  # the lease is the other's, the files are not yet
+                await other.handle(caller, ListSessions())
+            with pytest.raises(ProtocolError, match="changing hands"):
+                await other.here.handle(Identity("ann", "", "another", "owner"), ListSessions())
+            await hubs[0].drop("acme")
+            listed = await other.handle(caller, ListSessions())
+            assert isinstance(listed, SessionList)
+            assert len(listed.sessions) == 1
+        finally:
+            for hub in hubs:
+                await hub.close()
+            for replica in (one, other):
+                await replica.close()

@@ -134,3 +134,11 @@ def test_no_id_leads_out_of_the_data_directory(tmp_path: Path, name: str) -> Non
         Places(tmp_path).registry(name)
     with pytest.raises(ValueError, match="session id"):
         Places(tmp_path).session(name)
+
+
+def test_a_list_is_read_in_pages(registry: Registry, clock: ManualClock) -> None:
+    for number in range(5):
+        registry.create(f"sess-{'abcde'[number] * 16}", "coder", "ann", name=str(number))
+        clock.advance(1)
+    assert [record.name for record in registry.sessions(offset=1, limit=2)] == ["3", "2"]
+    assert [record.name for record in registry.sessions(offset=4)] == ["0"]

@@ -152,11 +152,15 @@ export interface SessionInfo {
   metadata: Record<string, unknown>;
 }
 
-/** The tenant's sessions, the one changed last first. */
+/**
+ * The tenant's sessions, the one changed last first; at most 1,000, and 512 KiB. `hasMore`: there are others; not
+ * there, when these were all.
+ */
 export interface SessionList {
   type: "session_list";
   requestId?: string;
   sessions: SessionInfo[];
+  hasMore?: boolean;
 }
 
 /** A session was renamed, archived or taken back from the archive. */

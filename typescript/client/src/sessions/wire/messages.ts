@@ -100,10 +100,11 @@ export interface ListFiles {
   requestId?: string;
 }
 
-/** Answered by `session_list`. */
+/** Answered by `session_list`. `offset`: how many of the newest to leave out, for the pages after the first. */
 export interface ListSessions {
   type: "list_sessions";
   includeArchived?: boolean;
+  offset?: number;
   requestId?: string;
 }
 
