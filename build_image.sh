@@ -68,6 +68,7 @@ else
 fi
 aws ssm put-parameter --name "/podium/$environment/image" --type String --overwrite --value "$image" >/dev/null
 
+# shellcheck disable=SC2016 # the back quotes are the query's
 services=$(aws ecs describe-services --cluster "$cluster" --services coordinator gateway diminuendo \
     --query 'services[?status==`ACTIVE`].serviceName' --output text 2>/dev/null || true)
 if [ -z "$services" ]; then

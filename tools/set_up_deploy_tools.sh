@@ -5,7 +5,7 @@
 #
 #   uv pip compile --universal --generate-hashes --no-header --no-annotate tools/deploy_tools.in -o tools/deploy_tools.lock
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 stamp=.tools/deploy/.set-up
 if cmp -s tools/deploy_tools.lock "$stamp"; then exit 0; fi

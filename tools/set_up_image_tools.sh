@@ -17,6 +17,7 @@ base=.tools/image/bookworm.tar
 if [ ! -f "$base" ]; then
     mkdir -p .tools/image
     # Certificates of this host go along: what the build fetches comes by the same ways as everything else here.
+    # shellcheck disable=SC2016 # mmdebstrap's shell expands it
     hook='mkdir -p "$1/usr/local/share"; cp -r /usr/local/share/ca-certificates "$1/usr/local/share/"'
     mmdebstrap --quiet --format=tar --variant=minbase --customize-hook="$hook" bookworm "$base.making" \
         "deb http://deb.debian.org/debian bookworm main" \

@@ -12,7 +12,11 @@ import pytest
 import yaml
 
 from podium.base.config import read, settings_of
+from podium.base.discovery.valkey import ValkeyDiscovery
+from podium.base.discovery.valkey_location import ValkeyLocation
+from tests.contract.servers import Server, valkey_server
 from tests.system.deploy.scripts import SETTINGS, in_container
+from tests.waiting import wait_until
 
 DEPLOY: Final = Path(__file__).parents[3] / "deploy"
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([?-])([^}]*))?\}")
@@ -89,6 +93,43 @@ def test_only_coordinators_may_mount_and_nothing_is_privileged(services: dict[st
         assert services[name]["user"] == "10001"
         assert services[name]["read_only"]
         assert services[name]["cap_drop"] == ["ALL"]
+
+
+async def test_valkey_has_a_user_of_podiums_own_and_no_other_that_may_do_anything(
+    services: dict[str, Any], tmp_path: Path
+) -> None:
+    """The script of the service, with the suite's Valkey in the place of the image's."""
+    server = Server(tmp_path / "data")
+    program = tmp_path / "valkey-server"
+    options = f"--port {server.port} --bind 127.0.0.1 --dir {server.directory} --save ''"
+    program.write_text(f'#!/bin/sh\nexec {valkey_server()} "$@" {options}\n')
+    program.chmod(0o755)
+    shell, flag, script = services["valkey"]["command"]
+    started = subprocess.Popen(
+        [shell, flag, script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/")],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "VALKEY_PASSWORD": "a-password-of-a-test"},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        await wait_until(lambda: said(server, "PING"), 20, "the server")
+        assert b"NOAUTH" in said(server, "PING"), "without a password nobody may do anything"
+        location = ValkeyLocation.parse(f"valkey://podium:a-password-of-a-test@127.0.0.1:{server.port}/0")
+        discovery = ValkeyDiscovery(location, call_seconds=2.0)
+        await discovery.check()
+        await discovery.close()
+        check = services["valkey"]["healthcheck"]["test"]
+        assert check[check.index("--user") + 1] == "health"
+    finally:
+        started.kill()
+        started.wait()
+
+
+def said(server: Server, *words: str) -> bytes:
+    """What a server answers to a command; nothing before it listens."""
+    try:
+        return server.say(*words)
+    except ConnectionError:
+        return b""
 
 
 def test_coordinators_have_more_time_to_stop_than_they_take(services: dict[str, Any]) -> None:

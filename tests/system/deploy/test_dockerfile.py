@@ -1,7 +1,8 @@
-"""The Dockerfile is free of what a linter finds, and takes nothing from elsewhere that may change under its name."""
+"""Dockerfile and scripts are free of what linters find; the image takes nothing from elsewhere that may change under its name."""
 
 import re
 import subprocess
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -9,16 +10,30 @@ import pytest
 from tests.system.deploy.image.dockerfile import arguments, stages
 from tests.system.deploy.image.host_root import DOCKERFILE, ROOT
 
-HADOLINT: Final = ROOT / ".tools" / "deploy" / "bin" / "hadolint"
+TOOLS: Final = ROOT / ".tools" / "deploy" / "bin"
 IGNORE: Final = DOCKERFILE.with_name("Dockerfile.dockerignore")
+
+
+def linted(program: str, *files: Path) -> None:
+    """A linter finds nothing.
+
+    Raises:
+        AssertionError: with what it found.
+    """
+    if not (TOOLS / program).exists():
+        pytest.skip(f"{program} is not installed (bash tools/set_up_deploy_tools.sh)")
+    done = subprocess.run([TOOLS / program, *files], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
 @pytest.mark.proves("DEPLOY-IMAGE-PINNED")
 def test_the_dockerfile_has_nothing_a_linter_finds() -> None:
-    if not HADOLINT.exists():
-        pytest.skip("hadolint is not installed (bash tools/set_up_deploy_tools.sh)")
-    done = subprocess.run([HADOLINT, DOCKERFILE], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
+    linted("hadolint", DOCKERFILE)
+
+
+def test_the_scripts_of_the_deployment_have_nothing_a_linter_finds() -> None:
+    tools = [ROOT / "tools" / f"set_up_{name}_tools.sh" for name in ("deploy", "image")]
+    linted("shellcheck", ROOT / "build_image.sh", *(ROOT / "deploy").glob("*.sh"), *tools)
 
 
 @pytest.mark.proves("DEPLOY-IMAGE-PINNED")

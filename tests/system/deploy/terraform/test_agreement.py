@@ -111,6 +111,14 @@ def test_nobody_is_cut_off_before_he_has_finished(containers: dict[str, Plan], p
     assert drained == ["ENABLED"] * 2
 
 
+def test_valkey_gives_the_same_user_on_aws_as_in_the_compose_file(production: Applied) -> None:
+    ((_, user),) = production.each("aws_elasticache_user")
+    compose = (ROOT / "deploy" / "compose.yaml").read_text()
+    rights = user["access_string"].removeprefix("on ")
+    assert user["user_name"] == "podium"
+    assert f"user podium on >$$VALKEY_PASSWORD {rights}" in compose
+
+
 def test_gateways_scale_with_processor_and_connections_coordinators_with_processor_and_memory(
     production: Applied,
 ) -> None:
