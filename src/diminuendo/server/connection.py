@@ -164,6 +164,8 @@ class ClientConnection:
     def _admitted(self, message: messages.ClientMessage) -> None:
         if self._socket.unsent > UNSENT_MAX_BYTES:
             self.close(CloseCode.SLOW_CONSUMER, "answers are not read")
+        elif isinstance(message, messages.Ping):
+            self._send(answers.Pong(ts=self._parts.clock.now_ms(), request_id=message.request_id))
         elif isinstance(message, messages.JoinSession):
             self._joining[message.session_id] = self._start(self._join(message), "join")
         elif isinstance(message, messages.LeaveSession):

@@ -20,7 +20,6 @@ from diminuendo.protocol.answers import (
     Identity,
     Member,
     MemberList,
-    Pong,
     SessionCreated,
     SessionDeleted,
     SessionList,
@@ -137,8 +136,6 @@ class Hub:
     async def _about_tenant(self, caller: Identity, message: ClientMessage, registry: Registry) -> AnswerMessage:
         role = self._checked(caller, message, registry, None)
         match message:
-            case messages.Ping():
-                return Pong(ts=self._parts.clock.now_ms())
             case messages.ListSessions():
                 found = registry.sessions(
                     include_archived=message.include_archived, offset=message.offset, limit=PAGE_MAX + 1

@@ -70,7 +70,7 @@ class Sessions(Protocol):
     """The sessions of all tenants. Sessions another replica works on are reached through it."""
 
     async def handle(self, caller: Identity, message: ClientMessage) -> AnswerMessage:
-        """The answer to a message, with its `request_id`. Takes all messages but `authenticate`, `join_session`, `leave_session`.
+        """The answer to a message, with its `request_id`. Takes all messages but `authenticate`, `ping`, `join_session`, `leave_session`.
 
         `run_turn` returns an `Ack` with the `turn_id` when the agent's host has made the message durable: what the turn says comes
         as events, to all who joined. It waits while the session is activated; several turns of a session are taken up in the order
