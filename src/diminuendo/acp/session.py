@@ -66,6 +66,7 @@ class OpenSession:
         self._asked: dict[str, asyncio.Task[None]] = {}
         self._spoken: Spoken | None = None
         self._stopping: set[str] = set()
+        self._on_their_way: set[asyncio.Task[tuple[str, asyncio.Future[Over]]]] = set()
         self._left = False
 
     # ── beginning and end ────────────────────────────────────────────────────────────────────────────────────
@@ -144,9 +145,12 @@ class OpenSession:
         """
         said = prompts.said(blocks, self.view.cwd, self.settings, images=self.offers.images)
         work = self._hand_over(said) if self._spoken is None else self._reply(self._spoken, said.text)
+        # A task of its own: it goes on when the client takes its request back, so that there is a turn to stop.
+        handing_over = self._tasks.start(work, "prompt", awaited=True)
+        self._on_their_way.add(handing_over)
+        handing_over.add_done_callback(self._on_their_way.discard)
         try:
-            # It goes on when the client takes its request back, so that there is a turn to stop.
-            turn_id, over = await asyncio.shield(self._tasks.start(work, "prompt", awaited=True))
+            turn_id, over = await asyncio.shield(handing_over)
             if not self.view.title and said.title:
                 await self._entitle(said.title)
             end = await over
@@ -162,9 +166,10 @@ class OpenSession:
 
     async def cancel(self) -> None:
         """Ends the turns of this client's prompts, and whatever else runs in the session."""
-        async with self._sending:  # a prompt on its way is ours to stop, too
-            turns = {*self._turns, *([self._running] if self._running is not None else [])}
-            self._stopping |= turns
+        if self._on_their_way:  # prompts that are to be stopped, too
+            await asyncio.wait(set(self._on_their_way))
+        turns = {*self._turns, *([self._running] if self._running is not None else [])}
+        self._stopping |= turns
         for turn_id in turns:
             await stop_turn(self._keeper.podium, self._instance_id, turn_id)
 

@@ -103,6 +103,20 @@ async def test_nonsense_is_answered_and_the_connection_goes_on(office: Office) -
         assert await wire.ask("session/prompt", sessionId=session_id, prompt=hello) == {"stopReason": "end_turn"}
 
 
+@pytest.mark.proves("DIM-ACP-CANCEL")
+async def test_a_prompt_that_is_cancelled_in_the_same_breath_is_cancelled(office: Office) -> None:
+    async with dialled(office, office.diminuendo.key("ada", "acme")) as wire:
+        await wire.ask("initialize", **INITIALIZE)
+        session_id = (await wire.ask("session/new", cwd=CWD, mcpServers=[]))["sessionId"]
+        prompt = {"sessionId": session_id, "prompt": [{"type": "text", "text": "wait"}]}
+        batch = [
+            {"jsonrpc": "2.0", "id": "p", "method": "session/prompt", "params": prompt},
+            {"jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": session_id}},
+        ]
+        await wire.socket.send_json(batch)
+        assert await wire.answer() == [{"jsonrpc": "2.0", "id": "p", "result": {"stopReason": "cancelled"}}]
+
+
 @pytest.mark.proves("DIM-ACP-DOOR")
 async def test_nobody_comes_in_without_a_token(office: Office) -> None:
     async with dialled(office) as wire:
