@@ -81,6 +81,18 @@ resource "aws_iam_role_policy" "disk" {
         Condition = { StringEquals = { "aws:ResourceTag/Name" = "${var.name}-diminuendo" } }
       },
       {
+        # Who attaches an encrypted disk must be able to use its key.
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
+        Resource = var.kms_key_arn
+      },
+      {
+        Effect    = "Allow"
+        Action    = "kms:CreateGrant"
+        Resource  = var.kms_key_arn
+        Condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
+      },
+      {
         # Looking can't be limited to one disk.
         Effect   = "Allow"
         Action   = "ec2:DescribeVolumes"
@@ -162,7 +174,7 @@ resource "aws_ecs_task_definition" "this" {
       secrets                = [for name, arn in var.secrets : { name = name, valueFrom = arn }]
       mountPoints            = [{ sourceVolume = "data", containerPath = "/var/lib/podium", readOnly = false }]
       linuxParameters        = { capabilities = { drop = ["ALL"] } }
-      ulimits                = [{ name = "nofile", softLimit = 65536, hardLimit = 65536 }]
+      ulimits                = [{ name = "nofile", softLimit = 65535, hardLimit = 65535 }]
       healthCheck = {
         command     = ["CMD", "podium-image", "health", "diminuendo"]
         interval    = 10

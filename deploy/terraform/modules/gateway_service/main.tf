@@ -39,7 +39,7 @@ resource "aws_ecs_task_definition" "this" {
       secrets                = [for name, arn in var.secrets : { name = name, valueFrom = arn }]
       mountPoints            = [{ sourceVolume = "data", containerPath = "/var/lib/podium", readOnly = false }]
       linuxParameters        = { capabilities = { drop = ["ALL"] } }
-      ulimits                = [{ name = "nofile", softLimit = 65536, hardLimit = 65536 }]
+      ulimits                = [{ name = "nofile", softLimit = 65535, hardLimit = 65535 }]
       healthCheck = {
         command     = ["CMD", "podium-image", "health", "gateway"]
         interval    = 10

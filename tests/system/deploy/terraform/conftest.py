@@ -16,7 +16,8 @@ ROOT: Final = Path(__file__).parents[4]
 HERE: Final = Path(__file__).parent
 TOOLS: Final = ROOT / ".tools" / "deploy" / "bin"
 ENVIRONMENTS: Final = ("staging", "production")
-SECONDS: Final = 100
+SECONDS: Final = 240
+"""For all commands of a test together: some seconds, on a machine that has nothing else to do."""
 
 LOCAL_BACKEND: Final = 'terraform {\n  backend "local" {}\n}\n'
 """Takes the place of the bucket that keeps an environment's state."""

@@ -10,10 +10,12 @@ from podium.base.config import read, seconds, settings_of
 from podium.base.metric_names import METRICS
 from podium.wire.limits import PING_INTERVAL_SECONDS
 from tests.system.deploy.scripts import SETTINGS, in_container
-from tests.system.deploy.terraform.conftest import ENVIRONMENTS, PLAN_NAME, ROOT, Plan, Terraform, planned
+from tests.system.deploy.terraform.conftest import ENVIRONMENTS, PLAN_NAME, ROOT, SECONDS, Plan, Terraform, planned
 
 PORT_OF: Final = {"gateway": "GATEWAY_PORT", "coordinator": "COORDINATOR_PORT", "diminuendo": "DIMINUENDO_PORT"}
 SAMPLE: Final = {"VALKEY_URL": "valkeys://podium:a-password@host:6379/0"}
+
+pytestmark = pytest.mark.timeout(2 * SECONDS)
 
 
 class Applied:

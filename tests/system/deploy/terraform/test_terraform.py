@@ -11,11 +11,14 @@ from tests.system.deploy.terraform.conftest import (
     ENVIRONMENTS,
     PLAN_NAME,
     ROOT,
+    SECONDS,
     TOOLS,
     VARIABLES,
     Terraform,
     planned,
 )
+
+pytestmark = pytest.mark.timeout(2 * SECONDS)
 
 
 @pytest.mark.proves("DEPLOY-TERRAFORM-VALID")
@@ -70,7 +73,7 @@ def test_the_policy_scanner_finds_nothing_that_has_no_reason(tmp_path: Path) -> 
         [TOOLS / "checkov", "--directory", ROOT / "deploy", "--config-file", config, "--output", "json"],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=SECONDS,
         check=False,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
