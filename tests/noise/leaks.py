@@ -79,7 +79,8 @@ def _processes() -> dict[str, str]:
     found = {}
     for pid in children():
         try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            command = command or Path(f"/proc/{pid}/comm").read_text()  # one that has ended has only its name
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         except OSError:
             continue

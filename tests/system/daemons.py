@@ -75,6 +75,7 @@ class Daemons:
         process.kill()
         process.wait(STOP_SECONDS)
         reap_adopted(below)
+        reap_adopted([pid for pid in leaks.children() if _is_part(pid)])
         self._logs.pop(daemon).close()
         self._serves_no_more(daemon)
 
@@ -193,6 +194,14 @@ def reap_adopted(pids: list[int]) -> None:
             until(partial(_has_ended, pid), ENDING_SECONDS)
         with contextlib.suppress(ChildProcessError):  # its parent has reaped it
             os.waitpid(pid, os.WNOHANG)
+
+
+def _is_part(pid: int) -> bool:
+    """Whether a child of ours is one that a daemon, or one of its children, forked: at the last moment, unseen."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().startswith(("podium-", "chronicle-")) and _has_ended(pid)
+    except OSError:
+        return False
 
 
 def _has_ended(pid: int) -> bool:
