@@ -26,6 +26,9 @@ from tests.waiting import wait_until
 
 Runtime = Literal["python", "typescript"]
 
+FIRST_UID_SLOT = 1_000 * (1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")))
+"""Limits of processes count for a user id on the whole host: agents of platforms that other tests run meanwhile have the lowest."""
+
 
 WITHIN_SECONDS = 20.0
 
@@ -163,7 +166,7 @@ class Place:
             home / "workspace",
             environment,
             limits or Limits(),
-            self._agents,
+            FIRST_UID_SLOT + self._agents,
         )
 
     def talk(self) -> Talk:

@@ -11,6 +11,7 @@ import pytest
 
 from podium.coordinator.adapters.processes import HostSettings
 from podium.coordinator.adapters.processes.runtimes import BUN_ENVIRONMENT
+from podium.coordinator.adapters.processes.settings import AGENT_UID_BASE
 from podium.coordinator.domain.ports import ProcessStartError
 from podium.wire.manifest import Limits
 from podium.wire.rest import Resources
@@ -320,13 +321,11 @@ async def test_as_root_each_agent_has_its_own_user_and_sees_nothing_of_another(
         specs = [there.spec(deployment) for _ in range(2)]
         first, second = [await there.start(spec) for spec in specs]
         ids = [await talk.tell(IDS) for talk in (first, second)]
-        assert ids == [[200001, 200001, [200001]], [200002, 200002, [200002]]] or ids == [
-            [200001, 200001, []],
-            [200002, 200002, []],
-        ]
+        uids = [AGENT_UID_BASE + spec.uid_slot for spec in specs]
+        assert ids in ([[uid, uid, [uid]] for uid in uids], [[uid, uid, []] for uid in uids])
         if runtime == "python":
             assert await first.tell("import agent\nresult = agent.IMPORTED_AS") != 0
-        assert (specs[0].workspace.stat().st_uid, specs[0].workspace.stat().st_mode & 0o777) == (200001, 0o700)
+        assert (specs[0].workspace.stat().st_uid, specs[0].workspace.stat().st_mode & 0o777) == (uids[0], 0o700)
         for path in (
             specs[0].workspace,
             specs[0].agent_directory / "db" / "state.db",
