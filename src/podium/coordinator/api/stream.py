@@ -169,6 +169,10 @@ class StreamConnection:
 
     def _find(self) -> Instance:
         instance = self._supervisor.instances.get(self._wanted.instance_id)
+        if instance is None and self._wanted.sync and self._supervisor.has_moved(self._wanted.instance_id):
+            raise PodiumError(
+                ErrorCode.DRAINING, "the agent has moved"
+            )  # discovery may not know yet where it is: ask again
         if instance is None:
             instance = self._supervisor.known(self._wanted.instance_id)
         if not self._wanted.identity.sees(instance.facts.tenant_id):

@@ -16,7 +16,8 @@ _RESTING: Final = frozenset(
 class Known(NamedTuple):
     """What is known of a lost agent. `head`: newest event of its restored journal. `shown`: what discovery was told, with `status`.
     `seen`: the newest event the gateway that asks has passed on, 0 when it has no say. `given_up`: its host gave it away in
-    order. `synced`: its host showed only what was replicated."""
+    order. `synced`: its host showed only what was replicated. `worked`: discovery was told of work, now or some seconds before. Such
+    an agent may have gone on: a host that is cut off from discovery shows events until it fences itself, and can tell nobody."""
 
     head: int
     shown: int
@@ -24,11 +25,13 @@ class Known(NamedTuple):
     status: InstanceStatus
     given_up: bool = False
     synced: bool = False
+    worked: bool = False
 
 
 def fill_upto(known: Known, margin: int = SHOWN_EVENTS_MAX) -> int:
     """The number that no event can have been shown above. What a gateway says counts as far as it can be true."""
     told = max(known.head, known.shown)
     certain = max(told, min(known.seen, told + margin))
-    exact = known.given_up or known.synced or known.status in _RESTING
+    rested = known.status in _RESTING and not known.worked
+    exact = known.given_up or known.synced or rested
     return certain if exact else certain + margin

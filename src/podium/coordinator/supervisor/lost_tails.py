@@ -53,6 +53,7 @@ class LostTails:
                 status=record.status if record is not None else InstanceStatus.READY,
                 given_up=record is not None and not record.coordinator_id,
                 synced=synced,
+                worked=record is not None and record.has_work,
             )
             upto = fill_upto(known, self._margin)
             await asyncio.to_thread(fill_lost, directory, agent_id, parts.clock, entry.instance_id, upto)

@@ -280,6 +280,11 @@ class Supervisor:
         instance.lost = True
         return instance
 
+    def has_moved(self, instance_id: str) -> bool:
+        """Whether an instance was here until another host took it."""
+        entry = self.parts.catalog.instance(instance_id)
+        return entry is not None and entry.reason == MOVED and instance_id not in self.instances
+
     def _check_here(self, entry: InstanceEntry | None) -> None:
         """An instance that left this host, or may have: what lies here of it is old."""
         if entry is None:

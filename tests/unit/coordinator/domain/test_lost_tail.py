@@ -21,6 +21,13 @@ def test_a_busy_agent_may_have_shown_more_than_was_told(status: InstanceStatus) 
     assert fill_upto(Known(40, 47, 0, status), 100) == 147
 
 
+@pytest.mark.parametrize("status", [InstanceStatus.READY, InstanceStatus.ASLEEP])
+def test_an_agent_that_worked_a_moment_ago_may_have_gone_on_unnoticed(status: InstanceStatus) -> None:
+    assert fill_upto(Known(40, 47, 0, status, worked=True), 100) == 147
+    assert fill_upto(Known(40, 47, 0, status, worked=True, given_up=True), 100) == 47
+    assert fill_upto(Known(40, 47, 0, status, worked=True, synced=True), 100) == 47
+
+
 def test_what_the_gateway_saw_counts_as_well() -> None:
     assert fill_upto(Known(40, 47, 60, RESTING), 100) == 60
     assert fill_upto(Known(40, 47, 60, BUSY), 100) == 160

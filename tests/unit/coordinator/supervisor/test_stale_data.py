@@ -1,4 +1,4 @@
-"""Data that another host has newer ones of are kept for a person to look into, as long as there is room for them."""
+"""What a host does with agents that another host has taken: their data are kept while there is room, who asks for them asks again."""
 
 import shutil
 from collections import namedtuple
@@ -7,8 +7,10 @@ import pytest
 
 from podium.coordinator.supervisor.adoptions import STALE_FREE_SHARE, STALE_PREFIX
 from podium.coordinator.supervisor.moved import MOVED
+from podium.wire.close import CloseCode
 from podium.wire.status import InstanceStatus
 from tests.unit.coordinator.twins import House
+from tests.unit.coordinator.wires import Client
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -29,3 +31,14 @@ async def test_stale_data_are_kept_while_there_is_room(
     assert not (house.directory / "agents" / "agent").exists()
     assert (house.directory / "agents" / f"{STALE_PREFIX}agent").exists() is kept
     assert older.exists() is kept
+
+
+async def test_who_asks_for_an_agent_that_another_host_took_is_told_to_ask_again(house: House) -> None:
+    instance = await house.create()
+    instance_id = instance.facts.instance_id
+    await house.supervisor.stop(instance)
+    house.supervisor.parts.catalog.set_status(instance_id, InstanceStatus.TERMINATED, reason=MOVED)
+    gateway = Client(house, instance_id, podium_sync="00" * 16)
+    assert (gateway.receive(), gateway.close_code, gateway.wire.is_closing()) == ([], None, True)
+    direct = Client(house, instance_id)
+    assert (direct.receive(), direct.close_code) == ([], CloseCode.NOT_FOUND)
