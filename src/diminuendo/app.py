@@ -4,15 +4,13 @@ import asyncio
 import contextlib
 import logging
 import signal
+from typing import TYPE_CHECKING
 
 import uvloop
 
 from diminuendo.acp.websocket import acp_room
 from diminuendo.auth.callers import LOCAL, Callers
-from diminuendo.auth.fetching import fetch_from
-from diminuendo.auth.jwks import JwksCache
 from diminuendo.auth.key_file import KeyFile
-from diminuendo.auth.tokens import TokenChecker
 from diminuendo.protocol.limits import FailedTokens
 from diminuendo.server.connection import Parts
 from diminuendo.server.door import Door, Room
@@ -20,7 +18,6 @@ from diminuendo.server.relay import relay_room
 from diminuendo.server.rest import Platform
 from diminuendo.serving import relaying
 from diminuendo.serving.hub import Hub
-from diminuendo.serving.replicas import Replicas
 from diminuendo.settings import DiminuendoSettings
 from diminuendo.storage.places import Places
 from podium.base.clock import Clock, SystemClock
@@ -33,6 +30,9 @@ from podium.base.telemetry import open_telemetry
 from podium.base.timers import Timers
 from podium.base.vitals import Vitals
 from podium.client import PodiumClient
+
+if TYPE_CHECKING:
+    from diminuendo.serving.replicas import Replicas
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Diminuendo:
         rooms: dict[bytes, Room] = {}
         if self._discovery is not None and settings.url is not None and settings.cluster_key is not None:
             key = settings.cluster_key.reveal()
-            self._replicas = Replicas(self.hub, self._discovery, settings.url, key, clock)
+            self._replicas = _replicas(self.hub, self._discovery, settings.url, key, clock)
             rooms[relaying.PATH.encode()] = relay_room(self._replicas.here, key, self._owner)
         parts = Parts(
             sessions=self._replicas or self.hub,
@@ -126,10 +126,20 @@ def _discovery(settings: DiminuendoSettings) -> Discovery | None:
     return ValkeyDiscovery(settings.valkey, call_seconds=settings.valkey_seconds)
 
 
+def _replicas(hub: Hub, discovery: Discovery, url: str, cluster_key: str, clock: Clock) -> "Replicas":
+    from diminuendo.serving.replicas import Replicas
+
+    return Replicas(hub, discovery, url, cluster_key, clock)
+
+
 def _callers(settings: DiminuendoSettings, clock: Clock) -> Callers:
     rules = settings.token_rules()
     tokens = None
     if rules is not None and settings.jwks_url is not None:
+        from diminuendo.auth.fetching import fetch_from
+        from diminuendo.auth.jwks import JwksCache
+        from diminuendo.auth.tokens import TokenChecker
+
         tokens = TokenChecker(rules, JwksCache(fetch_from(settings.jwks_url), clock), clock)
     return Callers(KeyFile(settings.keys_file), tokens, clock)
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from diminuendo.auth.fetching import fetch_from
-from diminuendo.auth.tokens import TokenRules
 from podium.base.config import Secret, one_of, path, port, positive, seconds, setting
 from podium.base.discovery.valkey_location import ValkeyLocation
 from podium.base.http.origins import LOCAL_ORIGINS, Origins
@@ -14,6 +13,9 @@ from podium.base.sealing import TEXT_MIN_CHARS
 from podium.base.settings import LOOPBACK
 from podium.base.telemetry import TelemetrySettings
 from podium.client import ClientSettings, read_settings
+
+if TYPE_CHECKING:
+    from diminuendo.auth.tokens import TokenRules
 
 KEYS_NAME: Final = "keys.json"
 """The file of API keys in the data directory, unless another one is named."""
@@ -148,10 +150,12 @@ class DiminuendoSettings(TelemetrySettings):
         key = self.podium_api_key.reveal() if self.podium_api_key else ""
         return read_settings(_NOTHING, self.podium_url, key)
 
-    def token_rules(self) -> TokenRules | None:
+    def token_rules(self) -> "TokenRules | None":
         """What tokens must say; None: none are accepted."""
         if self.jwt_issuer is None or self.jwt_audience is None:
             return None
+        from diminuendo.auth.tokens import TokenRules
+
         return TokenRules(
             issuer=self.jwt_issuer,
             audience=self.jwt_audience,

@@ -1,13 +1,15 @@
 """Who a client is, whatever it brought."""
 
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from diminuendo.auth.api_keys import PREFIX
 from diminuendo.auth.errors import TokenRefusedError
-from diminuendo.auth.tokens import TokenChecker
 from diminuendo.auth.verified import Verified
 from diminuendo.protocol.answers import Identity
 from podium.base.clock import Clock
+
+if TYPE_CHECKING:
+    from diminuendo.auth.tokens import TokenChecker  # some 100 ms, for those who accept tokens
 
 LOCAL: Final = Identity("local", "", "local", "owner")
 """Who everybody is where no authentication is asked for."""
@@ -24,7 +26,7 @@ class Keys(Protocol):
 class Callers:
     """Tells whose token it is: an API key by its prefix, else a token of the identity provider, if there is one."""
 
-    def __init__(self, api_keys: Keys, tokens: TokenChecker | None, clock: Clock) -> None:
+    def __init__(self, api_keys: Keys, tokens: "TokenChecker | None", clock: Clock) -> None:
         self._api_keys = api_keys
         self._tokens = tokens
         self._clock = clock

@@ -1,12 +1,12 @@
 """Fetching a JWK set over HTTP."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from diminuendo.auth.errors import KeysAwayError
-from diminuendo.auth.jwks import Fetch
+
+if TYPE_CHECKING:
+    from diminuendo.auth.jwks import Fetch
 
 FETCH_SECONDS: Final = 5.0
 """How long fetching may take in all: a client waits for it with its ten seconds."""
@@ -17,7 +17,7 @@ SET_MAX_BYTES: Final = 256 * 1024
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def fetch_from(url: str) -> Fetch:
+def fetch_from(url: str) -> "Fetch":
     """Fetches the set at `url`: HTTPS, or plain HTTP from this host. Redirects are not followed: the address is one the
     operator chose.
 
@@ -29,6 +29,8 @@ def fetch_from(url: str) -> Fetch:
         raise ValueError(f"{url!r} is no https address")
 
     async def fetch() -> bytes:
+        import aiohttp
+
         try:
             timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
             async with (
