@@ -44,7 +44,7 @@ def examine() -> list[Finding]:
         _program("uv", "uv", "installs an agent's dependencies; `pip install uv`", [sys.executable, "-m", "uv"]),
         _user(),
         _isolation(),
-        _cgroups(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")),
+        _limits(),
         _memory(),
         _workspaces(),
         _bun(),
@@ -104,19 +104,25 @@ def _isolation() -> Finding:
     }
     found = f"{plan.level} ({', '.join(name for name, there in means.items() if there) or 'resource limits alone'})"
     remedy = "; ".join(f"{what}: {why}" for what, why in facts.refusals.items())
-    return Finding("isolation", plan.level == "process" and bool(plan.namespaces), found, remedy)
+    return Finding("isolation", plan.level != "none" and bool(plan.namespaces), found, remedy)
 
 
-def _cgroups(mount: Path, own: Path) -> Finding:
-    remedy = "delegate a cgroup v2 subtree: run under systemd with Delegate=yes, or a container with a writable cgroup"
-    if not (mount / "cgroup.controllers").exists():
-        return Finding("cgroups v2", False, "not mounted; limits are kept by rlimits alone", remedy)
-    path = next((line[3:] for line in own.read_text().splitlines() if line.startswith("0::")), "/")
-    here = mount / path.lstrip("/")
-    writable = os.access(here / "cgroup.procs", os.W_OK) and os.access(here, os.W_OK)
-    controllers = (mount / "cgroup.controllers").read_text().strip()
-    found = f"{'writable' if writable else 'read-only'} ({controllers or 'no controllers'})"
-    return Finding("cgroups v2", writable, found, remedy)
+_LIMITS: Final = {"memory": "memory", "pids": "processes", "cpu": "processor"}
+"""What is limited by which controller of control groups."""
+
+
+def _limits() -> Finding:
+    """Which limits control groups would hold for the whole tree of an agent, and what holds them else."""
+    try:
+        from podium.coordinator.adapters.processes.hierarchies import survey
+    except ImportError as error:
+        return Finding("limits", False, f"unknown: {error}", 'install the server: pip install "podium[server]"')
+    found = survey()
+    versions = {name: each.version for each in found.hierarchies for name in each.controllers}
+    held = [f"{what} (cgroup v{versions[name]})" for name, what in _LIMITS.items() if name in versions]
+    others = [f"{_LIMITS[name]}: {why}" for name, why in found.refusals.items()]
+    told = f"of whole agents: {', '.join(held)}" if held else "of single processes alone, processor not at all"
+    return Finding("limits", not others, told, "; ".join(others))
 
 
 def _memory() -> Finding:

@@ -179,12 +179,21 @@ class Reason(Content, frozen=True):
     reason: str
 
 
+class OutOfMemory(Content, frozen=True):
+    """The kernel killed `killed` processes because all together had reached their limit of memory. `peak_bytes`: the most they used."""
+
+    limit_bytes: int
+    peak_bytes: int | None = None
+    killed: int = 1
+
+
 class Terminated(Content, frozen=True):
-    """The process is gone."""
+    """The process is gone. `out_of_memory`: it, or a process it had started, was killed for memory."""
 
     reason: str
     exit_code: int | None = None
     signal: str | None = None
+    out_of_memory: OutOfMemory | None = None
 
 
 class UsageUpdate(Content, frozen=True):

@@ -26,6 +26,16 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * _SIZE_UNITS[match[2]])
 
 
+def size(count: int) -> str:
+    """Bytes as people write them, to the tenth: `"512 MiB"`, `"1.5 GiB"`."""
+    number = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024 or unit == "GiB":
+            break
+        number /= 1024
+    return f"{number:.1f}".removesuffix(".0") + f" {unit}"
+
+
 def parse_money(text: str) -> int:
     """Micro-dollars meant by `text`, such as `"5 USD"` or `"0.25 USD"`; only `"0"` may go without the currency.
 

@@ -9,8 +9,9 @@ import pytest
 from podium.cli.__main__ import main
 from podium.cli.app import COMMANDS, podium
 from podium.cli.commands.config import merged, without
-from podium.cli.printer import colours_wanted, size, table
+from podium.cli.printer import colours_wanted, table
 from podium.cli.reach import assignments, json_values
+from podium.wire.units import size
 
 RUN_ELSEWHERE = {"gateway", "coordinator"}
 """Their help is the daemon's own."""
@@ -63,7 +64,7 @@ def test_tables_are_as_wide_as_they_must_be() -> None:
     assert table(("a", "long name"), [("xyz", "1")]) == ["A    LONG NAME", "xyz  1"]
 
 
-@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (2048, "2.0 KiB"), (5 * 2**40, "5120.0 GiB")])
+@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (2048, "2 KiB"), (1536, "1.5 KiB"), (5 * 2**40, "5120 GiB")])
 def test_sizes_have_units(count: int, text: str) -> None:
     assert size(count) == text
 

@@ -35,6 +35,7 @@ from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.supervisor import Capacity, Parts, Supervisor
 from podium.wire.commands import Ack, OnBusy
 from podium.wire.envelope import EventRow
+from podium.wire.events import OutOfMemory
 from podium.wire.ids import Kind
 from podium.wire.link import (
     CancelTurn,
@@ -152,12 +153,14 @@ class ScriptedAgent:
         self.version += 1
         self.say(StateDelta(deltas=[Delta(self.version, msgspec.Raw(msgspec.json.encode(ops)))]))
 
-    def end(self, code: int | None = 0, signal_name: str | None = None) -> None:
+    def end(
+        self, code: int | None = 0, signal_name: str | None = None, out_of_memory: OutOfMemory | None = None
+    ) -> None:
         """The process ends."""
         if not self.ended:
             self.flush()
             self.ended = True
-            self._handler.process_ended(ExitStatus(code, signal_name))
+            self._handler.process_ended(ExitStatus(code, signal_name, out_of_memory))
 
     def pause_reading(self) -> None:
         self.paused = True

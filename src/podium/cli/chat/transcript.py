@@ -298,6 +298,7 @@ class Transcript:
             return []
         if reason == "crashed":
             how = _string(content, "signal") or f"exit code {content.get('exit_code')}"
+            how += ", out of memory" if content.get("out_of_memory") else ""
             return self._line(f"✗ the agent's process crashed ({how})", Look.BAD)
         return self._line(f"■ ended: {reason}", Look.FAINT)
 

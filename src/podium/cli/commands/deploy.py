@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from podium.cli.printer import Printer, size
+from podium.cli.printer import Printer
 from podium.cli.project import Project, provide_sdk
 from podium.cli.reach import with_client
 from podium.cli.upload import Progress, deploy
 from podium.wire.manifest import ManifestError
+from podium.wire.units import size
 
 if TYPE_CHECKING:
     from podium.client import PodiumClient

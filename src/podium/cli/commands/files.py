@@ -10,8 +10,9 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from podium.cli.moments import agent_named
-from podium.cli.printer import Printer, moment, size, table
+from podium.cli.printer import Printer, moment, table
 from podium.cli.reach import with_client
+from podium.wire.units import size
 
 if TYPE_CHECKING:
     from podium.client import PodiumClient

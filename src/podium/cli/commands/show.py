@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import click
 
 from podium.cli.naming import instance_named
-from podium.cli.printer import Printer, moment, size
+from podium.cli.printer import Printer, moment
 from podium.cli.reach import with_client
+from podium.wire.units import size
 
 if TYPE_CHECKING:
     from podium.client import PodiumClient

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from chronicle.model.iterations import Checkpoint, Difference, Entry, Iteration, Version
+from podium.wire.events import OutOfMemory
 from podium.wire.manifest import Limits, Manifest
 from podium.wire.rest import Deployment, Resources
 
@@ -48,10 +49,12 @@ class ProcessSpec(msgspec.Struct, frozen=True):
 
 
 class ExitStatus(NamedTuple):
-    """How a process ended: an exit code, or the name of the signal that ended it (`SIGKILL`)."""
+    """How a process ended: an exit code, or the name of the signal that ended it (`SIGKILL`); and whether something of its tree was
+    killed for the limit of memory, where that is known."""
 
     code: int | None
     signal: str | None
+    out_of_memory: OutOfMemory | None = None
 
 
 class LinkHandler(Protocol):

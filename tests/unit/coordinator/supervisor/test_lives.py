@@ -11,6 +11,7 @@ from podium.base.clock import ManualClock
 from podium.base.discovery import InstanceFilter
 from podium.coordinator.supervisor.facts import Timings
 from podium.wire.errors import ErrorCode, PodiumError
+from podium.wire.events import OutOfMemory
 from podium.wire.link import ConfigChanged, Failed, IdleCheck, IdleReply, Init, Ready, Shutdown, ToAgent, TurnError
 from podium.wire.status import InstanceStatus
 from tests.unit.coordinator.twins import (
@@ -135,6 +136,23 @@ async def test_a_restarted_agent_gets_its_state_back(house: House) -> None:
     assert init is not None
     assert (init.state, init.state_version, init.state_schema) == ({"count": 7}, 1, 1)
     assert contents(instance, "terminated")[0] == {"reason": "crashed", "signal": "SIGKILL"}
+
+
+@pytest.mark.noisy("agent_restarts")
+@pytest.mark.proves("LIMIT-MEMORY-TOLD")
+async def test_an_end_for_lack_of_memory_is_told_with_limit_and_peak(house: House) -> None:
+    house.host.play = polite
+    instance = await house.create()
+    house.host.agent.end(None, "SIGKILL", OutOfMemory(limit_bytes=512 * 2**20, peak_bytes=511 * 2**20 + 2**19))
+    await until(lambda: len(house.host.started) == 2 and instance.status is InstanceStatus.READY)
+    assert contents(instance, "terminated")[0] == {
+        "reason": "crashed",
+        "signal": "SIGKILL",
+        "out_of_memory": {"limit_bytes": 512 * 2**20, "peak_bytes": 511 * 2**20 + 2**19},
+    }
+    (record,) = [row for row in instance.store.logs(limit=100) if "out of memory" in row.message]
+    assert "signal SIGKILL; out of memory: limit 512 MiB, peak 511.5 MiB" in record.message
+    assert record.fields == {"memory_limit_bytes": 512 * 2**20, "memory_peak_bytes": 511 * 2**20 + 2**19}
 
 
 @pytest.mark.proves("INSTANCE-STOP-GRACEFUL", "AGENT-CONTINUES", "INSTANCE-STOPPED-404")

@@ -124,6 +124,16 @@ export interface Nack {
   id?: string | null;
 }
 
+/**
+ * The kernel killed `killed` processes because all together had reached their limit of memory. `peak_bytes`: the most
+ * they used.
+ */
+export interface OutOfMemory {
+  limit_bytes: number;
+  peak_bytes?: number | null;
+  killed?: number;
+}
+
 /** One way to answer a permission. */
 export interface PermissionOption {
   option_id: string;
@@ -223,11 +233,12 @@ export interface TerminalStream {
   command?: string | null;
 }
 
-/** The process is gone. */
+/** The process is gone. `out_of_memory`: it, or a process it had started, was killed for memory. */
 export interface Terminated {
   reason: string;
   exit_code?: number | null;
   signal?: string | null;
+  out_of_memory?: OutOfMemory | null;
 }
 
 /** Text to append (`stream_update`, `thinking.progress`). */

@@ -15,9 +15,10 @@ from podium.agent.process.orders import Launch, Setup
 from podium.base.tasks import TaskOwner
 from podium.coordinator.adapters.processes import directories, fences, orphans
 from podium.coordinator.adapters.processes.birth import Birth
-from podium.coordinator.adapters.processes.cgroups import Cgroup, open_cgroups
+from podium.coordinator.adapters.processes.cgroups import Cgroup, Cgroups, open_cgroups
 from podium.coordinator.adapters.processes.environment import agent_environment, base_environment, limits_of
 from podium.coordinator.adapters.processes.facts import HostFacts, package_roots, probe_isolation
+from podium.coordinator.adapters.processes.hierarchies import survey
 from podium.coordinator.adapters.processes.levels import STEPS, IsolationUnavailableError, Plan, choose
 from podium.coordinator.adapters.processes.linked import Bounds, LinkedProcess
 from podium.coordinator.adapters.processes.runner import make_runner
@@ -69,7 +70,7 @@ class LocalProcessHost:
         self._facts = facts or probe_isolation(settings.without)
         blocked = [path for path in map(closed_ancestor, self._needed()) if path is not None]
         self._plan = choose(settings.isolation, self._facts, str(blocked[0]) if blocked else None)
-        self._cgroups = open_cgroups(settings.mark) if self._wants_cgroups() else None
+        self._cgroups = self._open_cgroups()
         self._templates: dict[str, asyncio.Task[TemplateProcess | _TemplateFailure]] = {}
         self._unforkable: set[str] = set()
         self._runners: dict[Path, Path] = {}
@@ -319,11 +320,15 @@ class LocalProcessHost:
         socket_path = spec.agent_directory / directories.RUN_NAME / directories.SOCKET_NAME
         return Bounds(settings.kill_seconds, settings.drain_seconds, self._tasks, socket_path)
 
-    def _wants_cgroups(self) -> bool:
-        settings, plan = self._settings, self._plan
+    def _open_cgroups(self) -> Cgroups | None:
+        """The groups for instances, where they are wanted."""
+        settings = self._settings
         if "cgroup" in settings.without or settings.cgroups == "never":
-            return False
-        return settings.cgroups == "always" or (plan.closed and _brings_limits(settings.mark))
+            return None
+        found = survey()
+        if settings.cgroups == "auto" and not (self._plan.closed and found.controllers):
+            return None
+        return open_cgroups(settings.mark, found=found)
 
 
 def probe() -> list[Isolation]:
@@ -352,11 +357,3 @@ def _is_spent(task: asyncio.Task[TemplateProcess | _TemplateFailure]) -> bool:
         return True
     made = task.result()
     return isinstance(made, _TemplateFailure) or made.is_gone
-
-
-def _brings_limits(mark: str) -> bool:
-    cgroups = open_cgroups(mark)
-    if cgroups is None:
-        return False
-    cgroups.close()
-    return bool(cgroups.controllers)

@@ -143,6 +143,7 @@ class LinkedProcess(Sitter):
             self.resume_reading()
             await asyncio.wait(self._silent, timeout=self._bounds.drain_seconds)
         finally:
+            status = status._replace(out_of_memory=self._tree.out_of_memory())
             self._close()
             self.gone.set_result(None)
             self._handler.process_ended(status)

@@ -76,13 +76,15 @@ def runtime_environment(deployment: PreparedDeployment) -> dict[str, str]:
 
 
 def tree_limits(deployment: PreparedDeployment, limits: Limits) -> Limits:
-    """The limits of a whole tree: the manifest's, with room for the runtime's own threads, which count as processes."""
-    return msgspec.structs.replace(limits, processes=limits.processes + BUN_THREADS) if is_bun(deployment) else limits
+    """The limits of a whole tree: the manifest's, with room for the runtime's own threads, which count as processes, and as much memory
+    as it needs to start."""
+    if not is_bun(deployment):
+        return limits
+    memory, processes = max(limits.memory, BUN_MEMORY_MIN_BYTES), limits.processes + BUN_THREADS
+    return msgspec.structs.replace(limits, memory=memory, processes=processes)
 
 
 def process_limits(deployment: PreparedDeployment, limits: Limits) -> Limits:
     """The limits of one process: those of the tree, with room for memory the runtime reserves and does not use."""
     limits = tree_limits(deployment, limits)
-    if not is_bun(deployment):
-        return limits
-    return msgspec.structs.replace(limits, memory=max(limits.memory, BUN_MEMORY_MIN_BYTES) + BUN_RESERVE_BYTES)
+    return msgspec.structs.replace(limits, memory=limits.memory + BUN_RESERVE_BYTES) if is_bun(deployment) else limits

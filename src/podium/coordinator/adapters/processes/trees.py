@@ -1,9 +1,12 @@
 """The tree of one instance as a thing that can be listed, killed and measured: by its cgroup where it has one, else through
 `/proc`."""
 
+import msgspec
+
 from podium.coordinator.adapters.processes import tree
 from podium.coordinator.adapters.processes.cgroups import Cgroup
 from podium.coordinator.adapters.processes.template import TemplateProcess
+from podium.wire.events import OutOfMemory
 from podium.wire.rest import Resources
 
 
@@ -40,8 +43,14 @@ class ProcessTree:
         await self._template.close(seconds)
 
     def usage(self) -> Resources:
-        """What the tree uses now."""
-        return tree.used_by(self.members(with_first=True))
+        """What the tree uses now. Its processor time is exact with a cgroup; else that of who has ended without a parent is missing."""
+        used = tree.used_by(self.members(with_first=True))
+        cpu_seconds = self._cgroup.cpu_seconds() if self._cgroup is not None else None
+        return used if cpu_seconds is None else msgspec.structs.replace(used, cpu_seconds=round(cpu_seconds, 3))
+
+    def out_of_memory(self) -> OutOfMemory | None:
+        """Whether something of the tree was killed for the tree's limit of memory; known only with a cgroup, until `release`."""
+        return self._cgroup.out_of_memory() if self._cgroup is not None else None
 
     def release(self) -> None:
         """The tree is gone."""
