@@ -59,6 +59,15 @@ async def discovery(server: Server) -> AsyncIterator[ValkeyDiscovery]:
     await discovery.close()
 
 
+@pytest.fixture
+async def patient(server: Server) -> AsyncIterator[ValkeyDiscovery]:
+    """With time for every answer, for what is not about limits."""
+    discovery = ValkeyDiscovery(server.location, call_seconds=20.0)
+    await discovery.check()
+    yield discovery
+    await discovery.close()
+
+
 async def usable(discovery: ValkeyDiscovery) -> bool:
     try:
         await discovery.check()
@@ -182,13 +191,13 @@ async def test_a_subscription_outlives_its_connection_and_tells_that_notices_may
 
 
 async def test_idle_connections_the_server_closed_are_made_again_without_an_error(
-    server: Server, discovery: ValkeyDiscovery
+    server: Server, patient: ValkeyDiscovery
 ) -> None:
-    await asyncio.gather(*(discovery.put_agent(AGENT) for _ in range(30)))
+    await asyncio.gather(*(patient.put_agent(AGENT) for _ in range(30)))
     server.say("CLIENT", "KILL", "TYPE", "normal")
-    idle = discovery._link._idle
+    idle = patient._link._idle
     await wait_until(lambda: all(one._reader is None or one._reader.at_eof() for one in idle))
-    assert await asyncio.gather(*(discovery.agent("a") for _ in range(30))) == [AGENT] * 30
+    assert await asyncio.gather(*(patient.agent("a") for _ in range(30))) == [AGENT] * 30
 
 
 async def test_a_wire_that_is_cut_without_a_word_costs_one_limit_however_many_connections_there_were(
@@ -212,24 +221,24 @@ async def test_a_wire_that_is_cut_without_a_word_costs_one_limit_however_many_co
     await wire.close()
 
 
-async def test_scripts_the_server_forgot_are_told_again(server: Server, discovery: ValkeyDiscovery) -> None:
+async def test_scripts_the_server_forgot_are_told_again(server: Server, patient: ValkeyDiscovery) -> None:
     held = {f"a{n}": 1 for n in range(1_200)}
-    assert await discovery.renew_leases("c1", held) == []
+    assert await patient.renew_leases("c1", held) == []
     server.say("SCRIPT", "FLUSH", "SYNC")
-    assert await discovery.renew_leases("c1", held) == []
-    assert await discovery.take_token("b", 1.0, 2) == 0.0
+    assert await patient.renew_leases("c1", held) == []
+    assert await patient.take_token("b", 1.0, 2) == 0.0
     server.say("SCRIPT", "FLUSH", "SYNC")
-    assert await discovery.take_token("b", 1.0, 2) == 0.0
-    assert await discovery.take_token("b", 1.0, 2) > 0.5, "no token was taken twice"
+    assert await patient.take_token("b", 1.0, 2) == 0.0
+    assert await patient.take_token("b", 1.0, 2) > 0.5, "no token was taken twice"
 
 
-async def test_a_caller_that_is_cancelled_leaves_nobody_its_answer(server: Server, discovery: ValkeyDiscovery) -> None:
+async def test_a_caller_that_is_cancelled_leaves_nobody_its_answer(server: Server, patient: ValkeyDiscovery) -> None:
     agents = [AgentRecord(f"a{n}", "t", "echo", "d", 1, n) for n in range(50)]
     for agent in agents:
-        await discovery.put_agent(agent)
+        await patient.put_agent(agent)
     loop = asyncio.get_running_loop()
     for pause in range(40):
-        tasks = [loop.create_task(discovery.agent(agent.agent_id)) for agent in agents]
+        tasks = [loop.create_task(patient.agent(agent.agent_id)) for agent in agents]
         for _ in range(pause % 8):
             await asyncio.sleep(0)
         for task in tasks[::2]:
