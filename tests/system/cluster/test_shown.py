@@ -26,11 +26,11 @@ class Agent(BaseAgent):
             await reply.stream_token(f"{number} ")
             if number % 50 == 0:
                 ctx.state.said += 50
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.01)
         await reply.stream_token("end", final=True)
 """
 
-TOKENS = 60_000
+TOKENS = 30_000
 ROUNDS = 2
 
 
