@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple
 
 from diminuendo.domain.members import Role, at_least
-from diminuendo.domain.sessions import ATTACHED, SessionState
+from diminuendo.domain.sessions import SessionState
 
 ANY: Final = frozenset(SessionState)
 
@@ -54,10 +54,10 @@ RULES: Final[dict[str, Rule]] = {
     "get_history": _watching(),
     "get_events": _watching(),
     "ping": _watching(),
-    "list_files": _watching(ATTACHED),
-    "read_file": _watching(ATTACHED),
-    "file_history": _watching(ATTACHED),
-    "file_at_iteration": _watching(ATTACHED),
+    "list_files": _watching(),
+    "read_file": _watching(),
+    "file_history": _watching(),
+    "file_at_iteration": _watching(),
     "manage_members": _watching(),  # seeing them; what may be changed is in `members.check_change`
 }
 """By `type` of the message. `authenticate` comes before anybody is somebody, and has no rule."""

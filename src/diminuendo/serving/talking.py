@@ -17,12 +17,13 @@ from diminuendo.protocol.answers import (
     FileVersions,
     History,
 )
-from diminuendo.protocol.errors import Code, ProtocolError
 from diminuendo.protocol.messages import ClientMessage
 from diminuendo.serving.pages import PAGE_MAX_BYTES, fitting
 from diminuendo.serving.working import SessionAtWork
 from podium.client import FileContent as PodiumFile
+from podium.client import PodiumConnectionError
 from podium.wire import commands
+from podium.wire.errors import ErrorCode
 
 IN_A_TURN: Final = (messages.StopTurn, messages.Steer, messages.AnswerQuestion)
 """Messages to a turn that runs."""
@@ -71,29 +72,28 @@ async def _events(session: SessionAtWork, message: messages.GetEvents) -> Answer
 
 
 async def _list_files(session: SessionAtWork, message: messages.ListFiles) -> AnswerMessage:
-    found = await session.podium.list_files(_instance(session), message.path, message.depth)
+    try:
+        found = await session.podium.agent_files.list(session.record.agent_id, message.path, message.depth)
+    except PodiumConnectionError as error:
+        if error.code is not ErrorCode.AGENT_NOT_FOUND or message.path is not None:
+            raise
+        found = []  # nobody has spoken yet
     return FileList(session_id=session.session_id, files=[msgspec.to_builtins(entry) for entry in found])
 
 
 async def _read_file(session: SessionAtWork, message: messages.ReadFile) -> AnswerMessage:
-    return _content(session, await session.podium.read_file(_instance(session), message.path))
+    return _content(session, await session.podium.agent_files.read(session.record.agent_id, message.path))
 
 
 async def _file_history(session: SessionAtWork, message: messages.FileHistory) -> AnswerMessage:
-    found = await session.podium.file_history(_instance(session), message.path)
+    found = await session.podium.agent_files.history(session.record.agent_id, message.path)
     versions = [msgspec.to_builtins(version) for version in found]
     return FileVersions(session_id=session.session_id, path=message.path, versions=versions)
 
 
 async def _file_at_iteration(session: SessionAtWork, message: messages.FileAtIteration) -> AnswerMessage:
-    found = await session.podium.file_at_iteration(_instance(session), message.path, message.iteration)
+    found = await session.podium.agent_files.at(session.record.agent_id, message.path, message.iteration)
     return _content(session, found)
-
-
-def _instance(session: SessionAtWork) -> str:
-    if session.instance_id is None:
-        raise ProtocolError(Code.PODIUM_UNAVAILABLE, "the agent's instance was lost; try again")
-    return session.instance_id
 
 
 def _content(session: SessionAtWork, found: PodiumFile) -> FileContent:

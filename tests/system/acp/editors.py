@@ -27,7 +27,7 @@ from tests.system.diminuendo.people import Process
 from tests.waiting import wait_until
 
 SECONDS = 30.0
-CWD = "/home/ada/project"
+CWD = "/srv/ada/project"
 
 Update = dict[str, Any]
 Choose = Callable[[list[PermissionOption]], str | None]

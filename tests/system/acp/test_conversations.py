@@ -198,8 +198,8 @@ async def test_modes_and_options_reach_the_agent_and_outlive_the_connection(offi
 async def test_a_prompt_may_hold_links_resources_and_images(office: Office) -> None:
     async with office.connected(WEBSOCKET) as one:
         await one.new()
-        link = acp.resource_link_block(name="notes", uri="file:///home/ada/notes.md")
-        text = acp.resource_block(acp.embedded_text_resource(uri="file:///home/ada/a.py", text="x = 1"))
+        link = acp.resource_link_block(name="notes", uri="file:///srv/ada/notes.md")
+        text = acp.resource_block(acp.embedded_text_resource(uri="file:///srv/ada/a.py", text="x = 1"))
         image = ImageContentBlock(type="image", data="aGk=", mime_type="image/png")
         assert await one.say("attachments ", link, text, image) == "end_turn"
         assert one.editor.text() == '["resource_link", "resource", "image"]'

@@ -161,6 +161,7 @@ async def test_a_turn_is_steered_and_stopped(tenant: Tenant) -> None:
 async def test_files_and_their_history_are_seen_through_the_session(tenant: Tenant) -> None:
     async with tenant.person() as ann:
         session_id = await begun(ann, "scribe")
+        assert (await ann.ask("list_files", sessionId=session_id))["files"] == [], "nobody has spoken yet"
         await talked(ann, session_id, "sh echo one > a.txt; mkdir b; echo deep > b/c.txt")
         await talked(ann, session_id, "sh echo two > a.txt")
         listed = await ann.ask("list_files", sessionId=session_id, depth=2)
@@ -173,6 +174,9 @@ async def test_files_and_their_history_are_seen_through_the_session(tenant: Tena
         assert (old["content"], old["path"]) == ("one\n", "a.txt")
         with pytest.raises(ErrorAnswer, match="INVALID_MESSAGE"):
             await ann.ask("read_file", sessionId=session_id, path="not/there")
+        assert (await ann.ask("archive_session", sessionId=session_id))["session"]["state"] == "inactive"
+        again = await ann.ask("read_file", sessionId=session_id, path="a.txt")
+        assert again["content"] == "two\n", "files are there without an instance, too"
 
 
 @pytest.mark.proves("DIM-ARCHIVE")

@@ -15,7 +15,7 @@ from podium.client.event import PodiumEvent
 from podium.wire.events import AGENT_EVENTS, ALIASES, CONTENT_TYPES
 from tests.unit.diminuendo.acp.test_messages import JSON
 
-CWD = "/home/ada/project"
+CWD = "/srv/ada/project"
 TURN = "turn-1"
 
 

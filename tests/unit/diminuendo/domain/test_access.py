@@ -55,7 +55,7 @@ def test_a_session_of_another_tenant_does_not_exist() -> None:
         ("stop_turn", {S.RUNNING, S.WAITING}),
         ("steer", {S.RUNNING, S.WAITING}),
         ("answer_question", {S.RUNNING, S.WAITING}),
-        ("read_file", {S.READY, S.RUNNING, S.WAITING}),
+        ("read_file", set(S)),
         ("get_history", set(S)),
         ("delete_session", set(S)),
     ],
