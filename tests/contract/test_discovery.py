@@ -24,6 +24,7 @@ from podium.base.discovery import (
     KeyRecord,
     Lease,
     Notice,
+    Spending,
     Subscription,
 )
 from podium.base.discovery.embedded import EmbeddedDiscovery
@@ -37,6 +38,7 @@ from podium.base.discovery.port import (
     PROPAGATION_SECONDS,
 )
 from podium.base.discovery.valkey import ValkeyDiscovery
+from podium.wire.budgets import Allowance
 from podium.wire.rest import Load, TenantLimits
 from podium.wire.status import InstanceStatus
 from tests.contract.servers import Server, redis_server
@@ -478,6 +480,29 @@ async def test_a_bucket_gives_its_burst_then_its_rate(pair: Pair) -> None:
     assert await pair.one.take_token("b", 2.0, 3) == pytest.approx(0.5)
     pair.clock.advance(100)
     assert [await pair.one.take_token("b", 2.0, 3) > 0 for _ in range(4)] == [False, False, False, True]
+
+
+# ── spending ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.proves("LIMIT-TENANT-BUDGET")
+async def test_what_all_add_is_the_sum_of_the_day_and_of_its_month(pair: Pair) -> None:
+    assert await pair.one.add_spending("acme", "2026-11-21", 0) == Spending(0, 0, Allowance())
+    added = [
+        (pair.one, pair.other)[n % 2].add_spending("acme", day, 10)
+        for n, day in enumerate(["2026-11-20", *["2026-11-21"] * 20])
+    ]
+    await asyncio.gather(*added)
+    assert await pair.other.add_spending("acme", "2026-11-21", 5) == Spending(205, 215, Allowance())
+    assert await pair.one.add_spending("other", "2026-11-21", 0) == Spending(0, 0, Allowance())
+    assert await pair.one.add_spending("acme", "2026-12-01", 2**50) == Spending(2**50, 2**50, Allowance())
+
+
+async def test_an_allowance_is_what_was_set_last(pair: Pair) -> None:
+    both = Allowance(per_day=5, per_month=7)
+    assert await pair.one.add_spending("acme", "2026-11-21", 0, both) == Spending(0, 0, both)
+    await pair.other.add_spending("acme", "2026-11-21", 0, Allowance(per_day=0))
+    assert await pair.one.add_spending("acme", "2026-11-21", 1) == Spending(1, 1, Allowance(per_day=0))
 
 
 # ── notices ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,6 +14,7 @@ PROMISES: dict[str, dict[str, str]] = {
         "LIMIT-DISK-RESERVE": "A disk down to its reserve takes nothing on, loses nothing, and goes on when there is room.",
         "LIMIT-TENANT": "What a tenant may have and do is limited, by configuration or by its key; beyond, the answer says which limit.",
         "LIMIT-BUDGET": "An agent that has spent its budget is paused, loses nothing, and goes on when there is more.",
+        "LIMIT-TENANT-BUDGET": "Agents of a tenant that has spent its allowance on whichever hosts are paused, lose nothing, and go on when there is more.",
         "LIMIT-MEMORY-TOLD": "An end for lack of memory says so, with the limit and the most that was used; no other end does.",
     },
     "isolation": {

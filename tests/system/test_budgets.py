@@ -54,6 +54,42 @@ async def test_an_agent_that_spent_its_budget_is_paused_and_goes_on_where_it_was
     assert (await caller("GET", path)).body["spent_micro_dollars"] == spent + 150 * DOLLAR // 4
 
 
+@pytest.mark.proves("LIMIT-TENANT-BUDGET")
+async def test_a_tenant_that_spent_its_day_is_paused_until_an_operator_allows_more(
+    caller: Caller, agent_type: str, tmp_path: Path
+) -> None:
+    tenant = f"spends-{agent_type}"
+    path = f"/api/v1/tenants/{tenant}/budget"
+    wanted = {"tenant_id": tenant, "limits": {"budget": {"per_day": 2 * DOLLAR}}}
+    theirs = caller.with_key((await caller.admin("POST", "/api/v1/keys", json=wanted)).body["key"])
+    assert (await theirs("GET", path)).code == "permission_denied"
+    deployment = await theirs.deploy(tmp_path, agent_type, source("spender", "python"))
+    made = [(await theirs.create(deployment))["instance_id"] for _ in range(2)]
+
+    assert (await say(theirs, made[0], f"1x{3 * DOLLAR // 2}")).status == 200
+    refused = await say(theirs, made[1], f"100x{DOLLAR // 4}")
+    assert (refused.status, refused.code) == (429, "quota_exceeded")
+    assert "tenant" in refused.body["detail"]
+
+    async def counted() -> bool:
+        shown = (await caller.admin("GET", path)).body
+        return bool(shown["paused"] and shown["per_day"] == 2 * DOLLAR <= shown["spent_today"] < 10 * DOLLAR)
+
+    await wait_until(counted, 30, "what was spent")
+    assert (await say(theirs, made[0], "0x0")).code == "quota_exceeded"
+    raised = await caller.admin("PUT", path, json={"per_day": 0})
+    assert (raised.status, raised.body["paused"]) == (200, False)
+
+    async def all_answered() -> bool:
+        answers = []
+        for instance in made:
+            turns = (await theirs("GET", f"/api/v1/instances/{instance}/messages?limit=100")).body["items"]
+            answers += [each["text"] for each in turns if each["role"] == "agent"]
+        return sorted(answers) == ["attempt 1", "attempt 1", "attempt 2"]
+
+    await wait_until(all_answered, 60, "the turn that was cut off")
+
+
 @pytest.mark.parametrize("wrong", ["5", "5 EUR", "-1 USD", "1e9 USD", "USD"])
 async def test_a_budget_that_is_none_is_refused_with_what_to_write(
     caller: Caller, agent_type: str, tmp_path: Path, wrong: str

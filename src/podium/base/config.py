@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
-from podium.wire.units import parse_duration_ms, parse_size
+from podium.wire.units import parse_duration_ms, parse_money, parse_size
 
 CONFIG_EXIT: Final = 78
 """Exit code of a daemon whose configuration is refused (`EX_CONFIG` of sysexits)."""
@@ -143,6 +143,11 @@ def seconds(text: str) -> float:
 def size(text: str) -> int:
     """A size with its unit, in bytes."""
     return parse_size(text)
+
+
+def money(text: str) -> int:
+    """An amount of money with its currency, in micro-dollars."""
+    return parse_money(text)
 
 
 def share(text: str) -> float:

@@ -11,6 +11,7 @@ from podium.base.config import (
     boolean,
     endpoint,
     key_prefix,
+    money,
     one_of,
     path,
     paths,
@@ -27,6 +28,7 @@ from podium.base.http.origins import LOCAL_ORIGINS, Origins
 from podium.base.objects import ObjectStore
 from podium.base.sealing import TEXT_MIN_CHARS
 from podium.base.telemetry.settings import TelemetrySettings
+from podium.wire.budgets import Allowance
 
 if TYPE_CHECKING:
     from podium.base.objects.s3_settings import S3Settings
@@ -84,12 +86,24 @@ class _Shared(TelemetrySettings):
     )
     s3_secret_access_key: Secret | None = setting("AWS_SECRET_ACCESS_KEY", Secret, None, "the secret of that key")
     s3_session_token: Secret | None = setting("AWS_SESSION_TOKEN", Secret, None, "token of a temporary key")
+    tenant_per_day: int | None = setting(
+        "BUDGET_TENANT_PER_DAY",
+        money,
+        None,
+        "what all agents of a tenant may spend a day (UTC), such as `20 USD`; default: no limit",
+    )
+    tenant_per_month: int | None = setting("BUDGET_TENANT_PER_MONTH", money, None, "the same for a month")
     log_level: str = setting(
         "LOG_LEVEL", one_of("debug", "info", "warning", "error"), "info", "least level that is written"
     )
     log_format: str = setting(
         "LOG_FORMAT", one_of("auto", "json", "text"), "auto", "json, or text for people; auto: text on a terminal"
     )
+
+    @property
+    def tenant_allowance(self) -> Allowance:
+        """What all agents of a tenant may spend, unless something was set for it."""
+        return Allowance(self.tenant_per_day, self.tenant_per_month)
 
     def shared_problems(self) -> list[str]:
         """Mistakes in what both daemons read."""

@@ -37,6 +37,11 @@ class TaskOwner:
         task.add_done_callback(self._critical_done if critical else self._awaited_done if awaited else self._done)
         return task
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing more can be started."""
+        return self._closing
+
     def __len__(self) -> int:
         return len(self._tasks)
 

@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, str]] = {
     "agents": "List or erase durable agents.",
     "deployments": "List or remove deployments.",
     "keys": "Make, list and revoke keys.",
+    "tenants": "Show what a tenant's agents may spend, or change it.",
     "secrets": "Set, list and remove secrets of an agent type.",
     "config": "Read and change the runtime configuration.",
     "coordinators": "List hosts, or drain one.",

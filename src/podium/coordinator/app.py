@@ -127,6 +127,7 @@ def parts_of(settings: CoordinatorSettings, discovery: Discovery, objects: Objec
             template_idle=settings.template_idle_seconds,
             drain=settings.drain_seconds,
         ),
+        tenant_allowance=settings.tenant_allowance,
         store_options=StoreOptions(log_max_bytes=settings.log_bytes_max, checkpoints=replicas is None),
     )
 

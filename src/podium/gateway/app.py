@@ -110,6 +110,7 @@ def options_of(settings: GatewaySettings) -> GatewayOptions:
             settings.messages_per_minute,
             settings.connections_per_tenant,
         ),
+        tenant_allowance=settings.tenant_allowance,
         connections_max=settings.connections_max,
         origins=settings.origins,
         reattach_seconds=settings.reattach_seconds,

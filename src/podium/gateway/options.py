@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from podium.wire.budgets import Allowance
 from podium.wire.rest import Model
 
 
@@ -32,6 +33,7 @@ class GatewayOptions:
         ensemble_url: service that lists models; None: `models` are listed.
         models: models as configured.
         tenant_limits: what a tenant may, unless its key says otherwise.
+        tenant_allowance: what all agents of a tenant may spend, unless something was set for it.
         connections_max: how many WebSockets may be open at once.
         origins: origins whose pages may use the API (`podium.base.http.origins`).
         reattach_seconds: how long a stream waits for its coordinator before the client is told to reconnect.
@@ -45,6 +47,7 @@ class GatewayOptions:
     ensemble_url: str | None = None
     models: tuple[Model, ...] = ()
     tenant_limits: DefaultLimits = DefaultLimits()
+    tenant_allowance: Allowance = field(default_factory=Allowance)
     connections_max: int = 20_000
     origins: tuple[str, ...] = ()
     reattach_seconds: float = 60.0

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from podium.wire.budgets import Allowance
 from podium.wire.commands import OnBusy
 from podium.wire.limits import PAGE_MAX
 from podium.wire.manifest import LimitsTable
@@ -53,12 +54,13 @@ Positive = Annotated[int, Meta(ge=1, le=2**31)]
 
 class TenantLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Limits of a tenant as one of its keys has them; what is absent is as the gateway is configured. `messages_per_minute` counts those
-    sent by REST; `connections` WebSockets on one gateway."""
+    sent by REST; `connections` WebSockets on one gateway; `budget` is set for the tenant when the key is made."""
 
     instances: Positive | None = None
     deployments: Positive | None = None
     messages_per_minute: Positive | None = None
     connections: Positive | None = None
+    budget: Allowance = Allowance()
 
 
 class KeyCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

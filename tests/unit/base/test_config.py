@@ -131,5 +131,5 @@ def test_the_reference_page_names_every_variable_with_its_default() -> None:
     page = (Path(__file__).parents[3] / "docs" / "reference" / "configuration.md").read_text()
     for kind in (GatewaySettings, CoordinatorSettings):
         for how in settings_of(kind).values():
-            default = f"`{how.default}`" if how.default is not None else "–"
+            default = f"`{how.default}`" if how.default else "–"
             assert f"| `{how.variable}` | {default} | {how.meaning} |" in page, how.variable

@@ -13,6 +13,7 @@ from podium.base.discovery.port import (
     Lease,
     Notice,
     SecretsRecord,
+    Spending,
     Subscription,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "Lease",
     "Notice",
     "SecretsRecord",
+    "Spending",
     "Subscription",
 ]

@@ -33,11 +33,13 @@ from podium.base.discovery.port import (
     Lease,
     Notice,
     SecretsRecord,
+    Spending,
     Subscription,
 )
 from podium.base.discovery.rules import new_claim
 from podium.base.discovery.subscription import Subscribers
 from podium.base.sqlite import DatabaseFileError, open_database, read_migrations, transaction
+from podium.wire.budgets import Allowance
 
 APPLICATION_ID: Final = 0x506F6431
 """Marks the file as ours ("Pod1")."""
@@ -269,6 +271,15 @@ class EmbeddedDiscovery:
     async def take_token(self, bucket: str, per_second: float, burst: int) -> float:
         """See `Discovery.take_token`."""
         return await self._write(statements.take_token, bucket, per_second, burst, self._clock.monotonic())
+
+    # ── spending ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def add_spending(
+        self, tenant_id: str, day: str, micro_dollars: int, allowance: Allowance | None = None
+    ) -> Spending:
+        """See `Discovery.add_spending`."""
+        durable = allowance is not None
+        return await self._write(statements.add_spending, tenant_id, day, micro_dollars, allowance, durable=durable)
 
     # ── notices ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -21,6 +21,7 @@ from podium.base.discovery.port import (
     Lease,
     Notice,
     SecretsRecord,
+    Spending,
     Subscription,
 )
 from podium.base.discovery.rules import (
@@ -29,12 +30,14 @@ from podium.base.discovery.rules import (
     claimed,
     config_changes,
     held_lease,
+    month_of,
     new_claim,
     next_lease,
     renewed_lease,
     token_taken,
 )
 from podium.base.discovery.subscription import Subscribers
+from podium.wire.budgets import Allowance
 
 
 class MemoryDiscovery:
@@ -56,6 +59,8 @@ class MemoryDiscovery:
         self._config = ConfigRecord({}, 0)
         self._claims: dict[tuple[str, str], StoredClaim] = {}
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._spending: dict[tuple[str, str], int] = {}
+        self._allowances: dict[str, Allowance] = {}
 
     async def announce(self, record: CoordinatorRecord) -> bool:
         """See `Discovery.announce`."""
@@ -263,6 +268,20 @@ class MemoryDiscovery:
         left, wait = token_taken(tokens, now - refilled, per_second, burst)
         self._buckets[bucket] = (left, now)
         return wait
+
+    async def add_spending(
+        self, tenant_id: str, day: str, micro_dollars: int, allowance: Allowance | None = None
+    ) -> Spending:
+        """See `Discovery.add_spending`."""
+        await self.check()
+        month = month_of(day)
+        self._spending = {key: spent for key, spent in self._spending.items() if key[1] >= month}
+        for period in (day, month):
+            self._spending[tenant_id, period] = self._spending.get((tenant_id, period), 0) + micro_dollars
+        if allowance is not None:
+            self._allowances[tenant_id] = allowance
+        in_force = self._allowances.get(tenant_id, Allowance())
+        return Spending(self._spending[tenant_id, day], self._spending[tenant_id, month], in_force)
 
     async def publish(self, notice: Notice) -> None:
         """See `Discovery.publish`."""

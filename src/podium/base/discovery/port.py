@@ -5,10 +5,11 @@ processes see them at the latest after `PROPAGATION_SECONDS`. Everything may rai
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from podium.wire.budgets import Allowance
 from podium.wire.rest import Load, TenantLimits
 from podium.wire.status import InstanceStatus
 
@@ -169,6 +170,14 @@ class Subscription(Protocol):
         ...
 
 
+class Spending(NamedTuple):
+    """What agents of a tenant spent in a day and its month, in millionths of a dollar, and what was set for the tenant."""
+
+    day: int
+    month: int
+    allowance: Allowance
+
+
 class Discovery(Protocol):
     """What daemons agree on. All times are epoch milliseconds given by the implementation's clock."""
 
@@ -304,6 +313,14 @@ class Discovery(Protocol):
 
     async def take_token(self, bucket: str, per_second: float, burst: int) -> float:
         """Takes one token; 0.0 when it was there, else the seconds until one will be."""
+        ...
+
+    # spending
+    async def add_spending(
+        self, tenant_id: str, day: str, micro_dollars: int, allowance: Allowance | None = None
+    ) -> Spending:
+        """Adds what agents of a tenant spent on `day` (`2026-11-21`, UTC); answers what all hosts added for that day and its month.
+        0 only asks. Sums of months that are over are forgotten. `allowance` is set for the tenant from now on, None: it stays."""
         ...
 
     # notices

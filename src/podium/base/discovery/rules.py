@@ -9,6 +9,11 @@ BUCKET_LIFE_SECONDS: Final = 3_600.0
 """A rate bucket nobody took from for this long is forgotten; it would be full again."""
 
 
+def month_of(day: str) -> str:
+    """The month of a day: `2026-11` of `2026-11-21`. Before it, in the order of text, are all months and days that were earlier."""
+    return day[:7]
+
+
 class StoredLease(NamedTuple):
     """A lease as it is kept. `coordinator_id` None: given back, only the epoch is remembered. `deadline`: monotonic."""
 

@@ -23,6 +23,7 @@ from podium.base.discovery.port import (
     Lease,
     Notice,
     SecretsRecord,
+    Spending,
 )
 from podium.base.discovery.rules import (
     BUCKET_LIFE_SECONDS,
@@ -31,10 +32,12 @@ from podium.base.discovery.rules import (
     claimed,
     config_changes,
     held_lease,
+    month_of,
     next_lease,
     renewed_lease,
     token_taken,
 )
+from podium.wire.budgets import Allowance
 from podium.wire.rest import TenantLimits
 from podium.wire.status import InstanceStatus
 
@@ -381,6 +384,30 @@ def take_token(connection: sqlite3.Connection, bucket: str, per_second: float, b
     left, wait = token_taken(tokens, monotonic - refilled, per_second, burst)
     connection.execute("INSERT OR REPLACE INTO ratelimit VALUES (?, ?, ?)", (bucket, left, monotonic))
     return wait
+
+
+# ── spending ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_spending(
+    connection: sqlite3.Connection, tenant_id: str, day: str, micro_dollars: int, allowance: Allowance | None
+) -> Spending:
+    """See `Discovery.add_spending`."""
+    month = month_of(day)
+    connection.execute("DELETE FROM spending WHERE period < ?", (month,))
+    in_day, in_month = (
+        connection.execute(
+            "INSERT INTO spending VALUES (?, ?, ?) "
+            "ON CONFLICT (tenant_id, period) DO UPDATE SET spent = spent + excluded.spent RETURNING spent",
+            (tenant_id, period, micro_dollars),
+        ).fetchone()[0]
+        for period in (day, month)
+    )
+    if allowance is not None:
+        text = msgspec.json.encode(allowance).decode()
+        connection.execute("INSERT OR REPLACE INTO allowances VALUES (?, ?)", (tenant_id, text))
+    row = connection.execute("SELECT allowance FROM allowances WHERE tenant_id = ?", (tenant_id,)).fetchone()
+    return Spending(in_day, in_month, msgspec.json.decode(row[0], type=Allowance) if row is not None else Allowance())
 
 
 # ── notices ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -29,6 +29,7 @@ from podium.base.discovery.port import (
     Lease,
     Notice,
     SecretsRecord,
+    Spending,
     Subscription,
 )
 from podium.base.discovery.rules import BUCKET_LIFE_SECONDS, config_changes
@@ -36,6 +37,7 @@ from podium.base.discovery.valkey_link import CALL_SECONDS, Argument, ValkeyLink
 from podium.base.discovery.valkey_listener import ValkeyListener
 from podium.base.discovery.valkey_location import ValkeyLocation
 from podium.base.tasks import TaskOwner
+from podium.wire.budgets import Allowance
 from podium.wire.limits import IDEMPOTENCY_MEMORY_MS
 
 RENEWALS_IN_A_SCRIPT: Final = 500
@@ -49,6 +51,10 @@ CONFIG_ATTEMPTS: Final = 20
 
 _COORDINATOR_MS: Final = round(COORDINATOR_TTL_SECONDS * 1000)
 _LEASE_MS: Final = round(LEASE_TTL_SECONDS * 1000)
+_DAY_SUM_MS: Final = 3 * 86_400_000
+_MONTH_SUM_MS: Final = 33 * 86_400_000
+"""How long what was spent in a day and in a month is remembered after the last of it: until both are over everywhere."""
+
 _BUCKET_MS: Final = round(BUCKET_LIFE_SECONDS * 1000)
 
 
@@ -277,6 +283,20 @@ class ValkeyDiscovery:
     async def take_token(self, bucket: str, per_second: float, burst: int) -> float:
         """See `Discovery.take_token`."""
         return float(await self._run("take_token", f"podium:ratelimit:{bucket}", per_second, burst, _BUCKET_MS))
+
+    # ── spending ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def add_spending(
+        self, tenant_id: str, day: str, micro_dollars: int, allowance: Allowance | None = None
+    ) -> Spending:
+        """See `Discovery.add_spending`."""
+        new = msgspec.json.encode(allowance) if allowance is not None else ""
+        in_day, in_month, in_force = await self._run(
+            "add_spending", tenant_id, day, micro_dollars, _DAY_SUM_MS, _MONTH_SUM_MS, new
+        )
+        return Spending(
+            int(in_day), int(in_month), msgspec.json.decode(in_force, type=Allowance) if in_force else Allowance()
+        )
 
     # ── notices ──────────────────────────────────────────────────────────────────────────────────────────────
 

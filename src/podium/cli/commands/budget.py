@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from podium.client import PodiumClient
 
 
-class _Money(click.ParamType[int]):
+class Money(click.ParamType[int]):
+    """An amount of money, as micro-dollars."""
+
     name = "money"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -26,7 +28,7 @@ class _Money(click.ParamType[int]):
 
 @click.command("budget")
 @click.argument("agent")
-@click.option("--set", "limit", type=_Money(), metavar="AMOUNT", help='In all its life, such as "5 USD"; 0: no limit.')
+@click.option("--set", "limit", type=Money(), metavar="AMOUNT", help='In all its life, such as "5 USD"; 0: no limit.')
 @with_client()
 async def command(podium: "PodiumClient", printer: Printer, agent: str, limit: int | None) -> None:
     """Show what AGENT may spend and has spent, or set it.

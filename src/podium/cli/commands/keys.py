@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from podium.cli.commands.budget import Money
 from podium.cli.printer import Printer, moment
 from podium.cli.reach import with_client
 
@@ -26,6 +27,8 @@ def command() -> None:
     "--messages-per-minute", type=click.IntRange(min=1), help="How fast messages may come by REST, by this key."
 )
 @click.option("--connections", type=click.IntRange(min=1), help="How many WebSockets on one gateway, by this key.")
+@click.option("--budget-per-day", type=Money(), metavar="AMOUNT", help="Sets what the tenant's agents may spend a day.")
+@click.option("--budget-per-month", type=Money(), metavar="AMOUNT", help="The same for a month.")
 @with_client(admin=True)
 async def create(
     podium: "PodiumClient",
@@ -34,12 +37,15 @@ async def create(
     tenant: str,
     name: str | None,
     permission: tuple[str, ...],
+    budget_per_day: int | None,
+    budget_per_month: int | None,
     **limits: int | None,
 ) -> None:
     """Make a key for TENANT and print it: this is the only time it is shown.
 
     A limit that is not given is as the gateway is configured.
     """
+    from podium.wire.budgets import Allowance
     from podium.wire.rest import KeyCreate, Permission, TenantLimits
 
     unknown = set(permission) - set(Permission)
@@ -49,7 +55,7 @@ async def create(
         tenant_id=tenant,
         name=name,
         permissions=[Permission(p) for p in permission] or None,
-        limits=TenantLimits(**limits),
+        limits=TenantLimits(**limits, budget=Allowance(budget_per_day, budget_per_month)),
     )
     made = await podium.keys.create(wanted)
     printer.note(f"{made.key_id} of {made.tenant_id}: {', '.join(made.permissions)}")

@@ -21,6 +21,7 @@ from podium.wire.status import InstanceStatus
 
 if TYPE_CHECKING:
     from podium.coordinator.supervisor.instance import Instance
+    from podium.coordinator.supervisor.tenants import TenantBudgets
 
 
 class Facts(msgspec.Struct):
@@ -85,6 +86,7 @@ class Surroundings:
     workspaces: Workspaces
     deployments: Deployments
     broker: CredentialBroker
+    tenants: "TenantBudgets"
     directory: Path
     save: Callable[[Facts], None]
     """Writes status and rest to the catalog, at once (`StoreError`)."""

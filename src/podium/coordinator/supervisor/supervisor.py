@@ -45,7 +45,9 @@ from podium.coordinator.supervisor.rewinds import Rewinds
 from podium.coordinator.supervisor.runtime_config import RuntimeConfig
 from podium.coordinator.supervisor.showing import LAST_WORDS_SECONDS, settled
 from podium.coordinator.supervisor.templates import Templates
+from podium.coordinator.supervisor.tenants import TenantBudgets
 from podium.coordinator.supervisor.work import Work
+from podium.wire.budgets import Allowance
 from podium.wire.close import CloseCode
 from podium.wire.errors import ErrorCode, PodiumError
 from podium.wire.events import Reason, Terminated
@@ -86,6 +88,8 @@ class Parts:
     timings: Timings = field(default_factory=Timings)
     replicas: Replicas | None = None
     """Where agents' databases are brought outside this host; None: nowhere."""
+    tenant_allowance: Allowance = field(default_factory=Allowance)
+    """What agents of a tenant together may spend, unless something was set for it."""
     store_options: StoreOptions = field(default_factory=StoreOptions)
     metrics: Metrics = field(default_factory=lambda: Metrics("coordinator"))
 
@@ -107,7 +111,7 @@ class Supervisor:
         self.removals: dict[str, asyncio.Task[None]] = {}  # agents being erased: nothing of their name may be made
         self.runtime_config = RuntimeConfig(self)
         self.replication = Replication(self)
-        self.asides = Asides(self)
+        self.asides, self.tenants = Asides(self), TenantBudgets(self, parts.tenant_allowance)
         self.work = Work(self._shown, lingers=parts.replicas is not None)
         self.around = Surroundings(
             clock=parts.clock,
@@ -130,6 +134,7 @@ class Supervisor:
             closed=self.replication.closed,
             changed=self.replication.changed,
             may_write=announcer.may_write,
+            tenants=self.tenants,
             check_disk=self._check_disk,
             replicated=parts.replicas is not None,
             shown=self._shown,

@@ -5,6 +5,7 @@ from podium.base.http import Answer, Call, Endpoint, Param
 from podium.base.keys import make_key
 from podium.gateway.api.paging import ListQuery, page_of
 from podium.gateway.parts import Parts
+from podium.wire.budgets import Allowance, day_of
 from podium.wire.errors import ErrorCode, FieldError, PodiumError
 from podium.wire.ids import is_tenant_id
 from podium.wire.rest import TENANT_DEFAULT, KeyCreate, KeyCreated, KeyInfo, Page, Permission
@@ -39,6 +40,8 @@ class Keys:
             wanted.limits,
         )
         await self._parts.discovery.put_key(record)
+        if wanted.limits.budget != Allowance():
+            await self._parts.discovery.add_spending(wanted.tenant_id, day_of(now), 0, wanted.limits.budget)
         info = _info(record)
         return KeyCreated(**{name: getattr(info, name) for name in KeyInfo.__struct_fields__}, key=made.key)
 

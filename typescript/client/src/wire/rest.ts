@@ -16,6 +16,15 @@ export interface Agent {
   status?: InstanceStatus | null;
 }
 
+/**
+ * `PUT /api/v1/tenants/{tenant_id}/budget`: what all agents of a tenant together may spend in a day and in a month
+ * (UTC), in micro-dollars; 0: no limit, absent: as the daemons are configured.
+ */
+export interface Allowance {
+  per_day?: number | null;
+  per_month?: number | null;
+}
+
 /** The runtime layer of the configuration. */
 export interface ConfigView {
   config: Record<string, unknown>;
@@ -377,13 +386,15 @@ export interface StateView {
 
 /**
  * Limits of a tenant as one of its keys has them; what is absent is as the gateway is configured. `messages_per_minute`
- * counts those sent by REST; `connections` WebSockets on one gateway.
+ * counts those sent by REST; `connections` WebSockets on one gateway; `budget` is set for the tenant when the key is
+ * made.
  */
 export interface TenantLimits {
   instances?: number | null;
   deployments?: number | null;
   messages_per_minute?: number | null;
   connections?: number | null;
+  budget?: Allowance;
 }
 
 /**
