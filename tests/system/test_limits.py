@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.agents import Runtime, in_every_language, source
+from podium.coordinator.adapters.processes.hierarchies import survey
+from tests.agents import Runtime, Source, in_every_language, source
 from tests.system.api import Caller
 
 LIMITS = '[limits]\nmemory = "192MiB"\nprocesses = 40\nturn_timeout = "1s"\n'
@@ -33,6 +34,44 @@ async def test_memory_beyond_the_limit_is_refused_and_the_agent_goes_on(
         assert await other.turn("hello") == "1: hello"
         assert await stream.turn("anything") == "fine"
     assert (await caller("GET", f"/api/v1/instances/{neighbour['instance_id']}")).body["restarts"] == 0
+
+
+SHARES = Source(
+    "python",
+    """
+import mmap
+from podium.agent import BaseAgent
+
+
+class Agent(BaseAgent):
+    async def on_message(self, ctx, message):
+        reply = await ctx.send_message()
+        if ctx.turn.attempt == 1:  # memory that no limit of a single process counts
+            shared = mmap.mmap(-1, 2**29)
+            while shared.write(bytes(2**20)):
+                pass
+        await reply.stream_token(f"attempt {ctx.turn.attempt}", final=True)
+""",
+)
+
+
+@pytest.mark.skipif("memory" in survey().refusals, reason="no control group holds memory here")
+@pytest.mark.noisy("agent_restarts")
+@pytest.mark.proves("LIMIT-MEMORY-TOLD")
+async def test_an_agent_killed_for_memory_is_told_to_be_and_its_turn_is_run_again(
+    caller: Caller, agent_type: str, tmp_path: Path
+) -> None:
+    made = await caller.create(await caller.deploy(tmp_path / "shares", agent_type, SHARES, extra=LIMITS))
+    async with caller.connect(made["instance_id"]) as stream:
+        assert await stream.turn("go") == "attempt 2"
+    path = f"/api/v1/instances/{made['instance_id']}"
+    events = (await caller("GET", f"{path}/events?limit=100")).body["items"]
+    (end,) = [event["content"] for event in events if event["messageType"] == "terminated"]
+    assert (end["reason"], end["signal"]) == ("crashed", "SIGKILL")
+    assert end["out_of_memory"]["limit_bytes"] == 192 * 2**20
+    log = (await caller("GET", f"{path}/logs?limit=100")).body["items"]
+    (record,) = [each for each in log if "out of memory: limit 192 MiB, peak 19" in each["message"]]
+    assert record["fields"]["memory_limit_bytes"] == 192 * 2**20
 
 
 @pytest.mark.skipif(
