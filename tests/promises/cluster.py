@@ -17,6 +17,7 @@ PROMISES: dict[str, dict[str, str]] = {
     },
     "durability": {
         "SEQ-OVER-LOST-HOST": "When a host is lost, no client misses a number or sees one twice, and the turn that was cut off is shown whole.",
+        "ENDED-IS-WHOLE": "At whatever moments the replicas of an agent's databases end, a turn that ended is there with its state and its files, or runs again.",
         "SYNC-LOSES-NOTHING": "With durability sync nothing that was acknowledged or shown is lost with a host, files included.",
         "SYNC-WAITS": "With durability sync everything waits while the replica is away, and goes on when it is back.",
         "SYNC-NEEDS-REPLICAS": "Durability sync is refused where nothing is replicated.",

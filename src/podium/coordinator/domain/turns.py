@@ -16,11 +16,12 @@ from podium.wire.limits import CANCEL_GRACE_SECONDS, QUEUE_MAX_MESSAGES
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """An accepted message that waits for its turn."""
+    """An accepted message that waits for its turn. `attempt`: how often it was delivered before, whose end was lost with a host."""
 
     message_id: str
     turn_id: str
     on_busy: OnBusy = "queue"
+    attempt: int = 0
 
 
 class Ending(StrEnum):
@@ -97,9 +98,9 @@ class TurnQueue:
 
     def restore(self, running: Entry | None, attempt: int, waiting: Iterable[Entry]) -> None:
         """Takes over what the journal holds: the turn that was running and how often it was delivered, and the messages
-        that wait, oldest first. Interrupts go before the others again."""
+        that wait, oldest first. Those that were delivered before go first, then interrupts, as they did."""
         self.running = None if running is None else Running(running, attempt)
-        self._waiting = deque(sorted(waiting, key=lambda entry: entry.on_busy != "interrupt"))
+        self._waiting = deque(sorted(waiting, key=lambda entry: (not entry.attempt, _goes_behind(entry))))
 
     def place(self, on_busy: OnBusy) -> Placement:
         """Where a new message goes now.
@@ -127,7 +128,7 @@ class TurnQueue:
     def add(self, entry: Entry, placement: Placement) -> None:
         """Puts a message that was placed `QUEUED` or `INTERRUPTING` into line; interrupts go before the others."""
         if placement is Placement.INTERRUPTING:
-            ahead = sum(1 for waiting in self._waiting if waiting.on_busy == "interrupt")
+            ahead = sum(1 for waiting in self._waiting if not _goes_behind(waiting))
             self._waiting.insert(ahead, entry)
         else:
             self._waiting.append(entry)
@@ -136,7 +137,8 @@ class TurnQueue:
         """Makes the next waiting message the running turn if none runs; None when there is nothing to start."""
         if self.running is not None or not self._waiting:
             return None
-        self.running = Running(self._waiting.popleft())
+        entry = self._waiting.popleft()
+        self.running = Running(entry, entry.attempt)
         return self.running
 
     def deliver(self, now: float, now_ms: int) -> Running | None:
@@ -181,6 +183,11 @@ class TurnQueue:
         running.delivered = False
         running.waiting_since = None
         return Fate.RERUN
+
+
+def _goes_behind(entry: Entry) -> bool:
+    """Whether interrupts go before it. Before a turn that was begun already none does."""
+    return not entry.attempt and entry.on_busy != "interrupt"
 
 
 def waiting_began(running: Running, now: float) -> None:

@@ -19,7 +19,7 @@ from podium.base.discovery import DiscoveryUnavailableError
 from podium.coordinator.adapters.replication import Replica, ReplicaUnavailableError
 from podium.coordinator.adapters.store import StoreConflictError
 from podium.coordinator.adapters.store.database import KINDS
-from podium.coordinator.adapters.store.lost import cap_iterations
+from podium.coordinator.adapters.store.lost import end_history
 from podium.coordinator.domain.admission import admit
 from podium.coordinator.supervisor.instance import Instance
 from podium.coordinator.supervisor.lost_tails import LostTails
@@ -243,9 +243,11 @@ class Adoptions:
         target = supervisor.parts.directory / agent_id
         await asyncio.to_thread(_move_into_place, beside, target)
         try:
+            at = 0  # files that no replica has yet
             if descriptor.workspace is not None:
                 at = await supervisor.parts.workspaces.adopt(agent_id, target / PAST, descriptor.workspace)
-                await asyncio.to_thread(cap_iterations, target, at)
+            if turns := await asyncio.to_thread(end_history, target, at):
+                _log.warning("files_lost", extra={"agent_id": agent_id, "iteration": at, "turns": len(turns)})
         except BaseException:  # half of an agent would be taken for all of it
             await asyncio.to_thread(remove_tree, target, ignore_errors=True)
             raise

@@ -9,7 +9,8 @@ from podium.base.discovery import DiscoveryUnavailableError, InstanceRecord
 from podium.coordinator.adapters.catalog import InstanceEntry
 from podium.coordinator.adapters.replication import ReplicaUnavailableError
 from podium.coordinator.adapters.store import StoreError
-from podium.coordinator.adapters.store.lost import LOST_EVENT, fill_lost, refuse_damaged
+from podium.coordinator.adapters.store.lost import fill_lost, refuse_damaged
+from podium.coordinator.adapters.store.unended import LOST_EVENT
 from podium.coordinator.domain.lost_tail import SHOWN_EVENTS_MAX, Known, fill_upto
 from podium.coordinator.supervisor.instance import Instance
 from podium.wire.status import InstanceStatus
@@ -62,10 +63,8 @@ class LostTails:
         if not synced:
             self._late[agent_id] = self._margin
         if upto > found.head or found.versions:
-            _log.warning(
-                "tail_lost",
-                extra={"agent_id": agent_id, "after": found.head, "upto": upto, "versions": found.versions},
-            )
+            lost = {"after": found.head, "upto": upto, "versions": found.versions, "turns": found.turns}
+            _log.warning("tail_lost", extra={"agent_id": agent_id, **lost})
 
     def claimed(self, instance: Instance, seq: int) -> bool:
         """A client says it has seen event `seq`, which is above the newest there is. If this can be true, for the agent came here

@@ -47,7 +47,7 @@ class Turns:
         """Takes over the open messages of the journal."""
         running: InboxRow | None = None
         waiting: list[Entry] = []
-        for row in rows:
+        for row in sorted(rows, key=lambda row: row.started_at or 0):
             if row.state == "running":
                 running = row
             else:
@@ -55,8 +55,7 @@ class Turns:
         interrupted = _entry(running) if running is not None else None
         queue = self._instance.queue
         queue.restore(interrupted, running.attempt if running is not None else 0, waiting)
-        if interrupted is not None and self._instance.store.command(_cancel_mark(interrupted.turn_id)) is not None:
-            queue.ask_end(Ending.CANCELLED, self._instance.around.clock.monotonic())
+        self._end_cancelled()
 
     # ── to the agent ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -65,7 +64,8 @@ class Turns:
         instance = self._instance
         if not instance.life.linked or instance.rewinding or instance.leaving or instance.budget.is_spent:
             return
-        instance.queue.start_next()
+        if instance.queue.start_next() is not None:
+            self._end_cancelled()
         clock = instance.around.clock
         running = instance.queue.deliver(clock.monotonic(), clock.now_ms())
         if running is None:
@@ -82,6 +82,12 @@ class Turns:
         if running.ending is not None:
             step.send(CancelTurn(turn_id=running.entry.turn_id))
         instance.touch()
+
+    def _end_cancelled(self) -> None:
+        """The running turn was cancelled before its process, or its host, was lost: it need not run again to its end."""
+        running, instance = self._instance.queue.running, self._instance
+        if running is not None and running.attempt and instance.store.command(_cancel_mark(running.entry.turn_id)):
+            instance.queue.ask_end(Ending.CANCELLED, instance.around.clock.monotonic())
 
     def _steer_again(self, step: Step, running: Running) -> None:
         for row in self._instance.store.turn_events(running.entry.turn_id):
@@ -229,7 +235,7 @@ def _cancel_mark(turn_id: str) -> str:
 
 
 def _entry(row: InboxRow) -> Entry:
-    return Entry(row.message_id, row.turn_id, row.on_busy)
+    return Entry(row.message_id, row.turn_id, row.on_busy, row.attempt)
 
 
 def _message(row: InboxRow, attempt: int, traceparent: str) -> Message:

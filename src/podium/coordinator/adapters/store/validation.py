@@ -70,8 +70,8 @@ _INBOX_CHECKS: tuple[_Check, ...] = (
         "message {0} is {1} but has an end",
     ),
     _Check(
-        "SELECT message_id, attempt FROM inbox WHERE state = 'queued' AND attempt <> 0",
-        "message {0} is queued but was started {1} times",
+        "SELECT message_id, attempt FROM inbox WHERE state = 'queued' AND (attempt = 0) <> (started_at IS NULL)",
+        "message {0} is queued and was started {1} times, which is not what its start says",
     ),
     _Check(
         "SELECT message_id, state FROM inbox WHERE state IN ('done', 'cancelled', 'failed') AND "

@@ -82,7 +82,7 @@ DAMAGE = [
     ),
     ("messages", "UPDATE inbox SET attempt = 0 WHERE message_id = 'c'", "message c runs but was never started"),
     ("messages", "UPDATE inbox SET finished_at = 1 WHERE message_id = 'c'", "message c is running but has an end"),
-    ("messages", "UPDATE inbox SET attempt = 3 WHERE message_id = 'd'", "message d is queued but was started 3 times"),
+    ("messages", "UPDATE inbox SET attempt = 3 WHERE message_id = 'd'", "message d is queued and was started 3 times"),
     ("messages", "UPDATE inbox SET stop_reason = NULL WHERE message_id = 'a'", "message a is done but has no end"),
     ("messages", "UPDATE inbox SET attempt = 0 WHERE message_id = 'a'", "message a is done but was never started"),
     ("messages", "UPDATE inbox SET content = 'x' WHERE message_id = 'a'", "message a has a content or an origin"),
