@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.system.api import Caller
+from tests.system.cluster.agents import say
 from tests.system.cluster.cluster import Cluster
 from tests.system.cluster.followers import Follower, check, following
 from tests.waiting import wait_until
@@ -71,6 +72,64 @@ async def test_nothing_acknowledged_or_shown_is_lost_with_the_host(
             await _nothing_is_missing(calls, base, follower, kept)
         finally:
             home.start("coordinator")
+
+
+@pytest.mark.proves("ENDED-IS-WHOLE")
+@pytest.mark.leaves("processes", "descriptors")
+async def test_a_turn_whose_state_or_files_are_not_in_the_replica_runs_again(
+    cluster: Cluster, calls: Caller, tmp_path: Path
+) -> None:
+    deployment = await calls.deploy(tmp_path / "worker", f"worker-{uuid.uuid4().hex[:6]}", WORKER)
+    made = {name: await _made_at(calls, deployment, "coord-0") for name in ("state", "history")}
+    await asyncio.gather(*(say(calls, each["instance_id"], "first") for each in made.values()))
+    kept = {name: _replica(cluster, each["agent_id"], name) for name, each in made.items()}
+    await asyncio.gather(*(say(calls, each["instance_id"], "second") for each in made.values()))
+    home = cluster.named("coord-0")
+    home.kill("coordinator")
+    try:
+        for name, each in made.items():
+            lost = _replica(cluster, each["agent_id"], name) - kept[name]
+            assert lost, f"the second turn changed the {name}"
+            cluster.s3.client().delete(sorted(lost))
+        for name, each in made.items():
+            base = f"/api/v1/instances/{each['instance_id']}"
+
+            async def goes_on(base: str = base) -> bool:
+                return (await calls("POST", f"{base}/messages?wait=true", json={"text": "third"})).status == 200
+
+            await wait_until(goes_on, 60, "the agent to go on")
+            journal = await _journal(calls, base)
+            turn = {
+                event["content"]["text"]: event["turnId"] for event in journal if event["messageType"] == "message.user"
+            }
+            ended = [event["turnId"] for event in journal if event["messageType"] == "checkpoint"]
+            assert ended == [turn[text] for text in ("first", "second", "third")]
+            tries = [
+                e["content"]["attempt"]
+                for e in journal
+                if e["messageType"] == "stream_start" and e["turnId"] == turn["second"]
+            ]
+            assert tries == [1, 2]
+            done = ["first", "second", "third"] if name == "state" else ["first", "second", "second", "third"]
+            assert (await calls("GET", f"{base}/state")).body["state"]["done"] == done
+            for text in ("first", "second", "third"):
+                assert (await calls("GET", f"{base}/files/{text}")).text == text * 1000
+    finally:
+        home.start("coordinator")
+    await cluster.alive(calls, 2)
+
+
+async def _made_at(calls: Caller, deployment: str, home: str) -> dict[str, Any]:
+    while True:
+        made = await calls.create(deployment, **SYNC)
+        if made["coordinator_id"] == home:
+            return made
+
+
+def _replica(cluster: Cluster, agent_id: str, database: str) -> set[str]:
+    """Keys of what Litestream has of a database of the agent."""
+    pages = cluster.s3.client().list(prefix=f"replicas/live/{agent_id}/")
+    return {info["path"] for page in pages for info in page if f"/{database}/" in info["path"]}
 
 
 async def _reached(follower: Follower, moment: str) -> None:
