@@ -26,6 +26,12 @@ EXIT_CONFIGURATION: Final = 78
 EXIT_INTERRUPTED: Final = 130
 EXIT_PIPE: Final = 141
 
+_KEY_ADVICE: Final = {
+    True: "PODIUM_API_KEY is set, and comes before the key of `podium up`: unset it, or set it to a valid one",
+    False: "set PODIUM_API_KEY, or run this below the directory where `podium up` keeps its .podium",
+}
+"""What to do about a refused key, by whether it came from the environment."""
+
 
 class ConfigurationError(Exception):
     """Something the user must set, start or install first; the message says what."""
@@ -68,7 +74,7 @@ def _client_failure(error: BaseException) -> Failure | None:
     if error.code is ErrorCode.UNREACHABLE and error.status is None:
         detail += "\nis it running? start it with `podium up`, or set PODIUM_URL"
     if error.code is ErrorCode.UNAUTHENTICATED:
-        detail += "\nset PODIUM_API_KEY, or run this below the directory where `podium up` keeps its .podium"
+        detail += "\n" + _KEY_ADVICE[bool(os.environ.get("PODIUM_API_KEY"))]
     return Failure(MAPPINGS[error.code].exit, error.code.value, detail, error.errors, error.logs)
 
 

@@ -19,12 +19,18 @@ async def instance_named(podium: "PodiumClient", name: str) -> str:
     """
     if is_made_id("inst", name):
         return name
-    found = await _of_agent(podium, name) or await _of_type(podium, name)
-    if found is None:
+    agent = await _agent(podium, name)
+    found = (agent.instance_id if agent is not None else None) or await _of_type(podium, name)
+    if found is not None:
+        return found
+    if agent is not None:
         raise PodiumError(
-            ErrorCode.INSTANCE_NOT_FOUND, f"{name!r} is no instance, no agent and no agent type with a living instance"
+            ErrorCode.INSTANCE_NOT_FOUND,
+            f"agent {name!r} has no instance now; start one: podium create {agent.agent_type} --agent {name}",
         )
-    return found
+    raise PodiumError(
+        ErrorCode.INSTANCE_NOT_FOUND, f"{name!r} is no instance, no agent and no agent type with a living instance"
+    )
 
 
 async def newest_agent(podium: "PodiumClient", agent_type: str) -> "Agent | None":
@@ -33,18 +39,17 @@ async def newest_agent(podium: "PodiumClient", agent_type: str) -> "Agent | None
     return max(agents, key=lambda agent: agent.created_at, default=None)
 
 
-async def _of_agent(podium: "PodiumClient", name: str) -> str | None:
+async def _agent(podium: "PodiumClient", name: str) -> "Agent | None":
     from podium.client import PodiumConnectionError
 
     if not is_agent_id(name):
         return None
     try:
-        agent = await podium.agents.get(name)
+        return await podium.agents.get(name)
     except PodiumConnectionError as error:
         if error.status == 404:
             return None
         raise
-    return agent.instance_id
 
 
 async def _of_type(podium: "PodiumClient", name: str) -> str | None:

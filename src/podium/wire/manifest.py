@@ -269,5 +269,6 @@ def _refuse_unknown(data: dict[str, Any]) -> None:
 
 
 def _unknown(path: str, key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-    return f"{MANIFEST_NAME}: unknown key {path!r}; did you mean {near[0]!r}?" if near else f"unknown key {path!r}"
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    return f"{MANIFEST_NAME}: unknown key {path!r}; {hint}"

@@ -90,6 +90,7 @@ def test_an_instance_is_created_listed_shown_and_stopped(up: Up) -> None:
     up.run("stop", "listed")
     assert up.json("ps", "--agent", "listed") == []
     assert [item["status"] for item in up.json("ps", "--all", "--agent", "listed")] == ["terminated"]
+    assert "podium create my-agent --agent listed" in up.try_run("state", "listed").stderr
     up.run("stop", instance_id)
 
 

@@ -38,6 +38,11 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(text: bytes, near:
         parse_manifest(text)
 
 
+def test_a_key_like_no_other_is_refused_with_all_there_are() -> None:
+    with pytest.raises(ManifestError, match=r"podium\.toml: unknown key 'name'; there are agent, "):
+        parse_manifest(b'name = "counter"')
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -45,7 +45,10 @@ async def list_secrets(podium: "PodiumClient", printer: Printer, agent_type: str
     """List the names of the secrets of AGENT_TYPE; needs an admin key."""
     podium.act_for(tenant)
     view = await podium.secrets.names(agent_type)
-    printer.value(view, "\n".join(view.names))
+    if view.names or printer.as_json:
+        printer.value(view, "\n".join(view.names))
+    else:
+        printer.note(f"{agent_type} has no secrets")
 
 
 @command.command("remove")
