@@ -1,6 +1,7 @@
 """How a daemon begins: its arguments, its configuration from the environment, its exit codes."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -40,5 +41,10 @@ def start_daemon(name: str, kind: type[_T], run: Callable[[_T], None], arguments
         run(settings)
     except (DiscoveryUnavailableError, ObjectStoreUnavailableError) as error:
         sys.stderr.write(f"{name}: {error}\n")
+        return UNAVAILABLE_EXIT
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        sys.stderr.write(f"{name}: {error.strerror}; stop what listens there, or choose another port\n")
         return UNAVAILABLE_EXIT
     return 0

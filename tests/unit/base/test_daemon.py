@@ -1,6 +1,7 @@
 """A daemon says how it is used, refuses what it does not know, and reports what it can't stand on in one line."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -46,3 +47,12 @@ def test_a_discovery_that_can_not_be_used_is_one_line_and_no_traceback(daemon: s
     assert said.returncode == UNAVAILABLE_EXIT
     assert "Traceback" not in said.stderr
     assert "discovery" in said.stderr
+
+
+def test_a_port_in_use_is_one_line_and_no_traceback(tmp_path: os.PathLike[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = _run("gateway", PODIUM_DATA=str(tmp_path), GATEWAY_PORT=port, **KEYS)
+    assert said.returncode == UNAVAILABLE_EXIT
+    assert "Traceback" not in said.stderr
+    assert port in said.stderr.splitlines()[-1]
