@@ -7,7 +7,7 @@
 >> Heard(anything)   << Pass
 ```
 
-A client may authenticate again, as the same person, to bring a fresh token before the old one ends.
+What comes while a token is being checked waits for the outcome: a client need not wait for it. A client may authenticate again, as the same person, to bring a fresh token before the old one ends.
 """
 
 from collections.abc import Callable
@@ -24,6 +24,9 @@ from diminuendo.protocol.messages import Authenticate, ClientMessage
 
 CLOSE_UNAUTHENTICATED: Final = 4401
 """Close code: no valid token in time, or it has ended. The same number as Podium's own stream uses."""
+
+HELD_MAX: Final = 8
+"""Messages that wait for the outcome of a token: as many as a client says at its start; more would be memory for strangers."""
 
 CLOSE_VERSION: Final = 4400
 """Close code: the client speaks another version."""
@@ -119,6 +122,7 @@ class Handshake:
         self._phase = _Phase.OUTSIDE
         self._identity: Identity | None = None
         self._checking: Authenticate | None = None
+        self._held: list[ClientMessage] = []
         self._tries = 0
 
     def handle(self, event: Event) -> list[Decision]:
@@ -144,6 +148,9 @@ class Handshake:
         if not isinstance(message, Authenticate):
             if self._phase is _Phase.ADMITTED:
                 return [Pass(message)]
+            if self._checking is not None and len(self._held) < HELD_MAX:
+                self._held.append(message)
+                return []
             return [_error(Code.UNAUTHENTICATED, "authenticate first", message.request_id)]
         if message.protocol_version not in (UNSET, PROTOCOL_VERSION):
             text = f"this is version {PROTOCOL_VERSION} of the protocol"
@@ -176,7 +183,7 @@ class Handshake:
         self._tries += 1
         if self._tries >= AUTHENTICATE_TRIES:
             return self._turned_away(event.message, request_id)
-        return [_error(Code.AUTH_FAILED, event.message, request_id)]
+        return [_error(Code.AUTH_FAILED, event.message, request_id), *self._refused()]
 
     def _deadline(self, _: Deadline) -> list[Decision]:
         ended = self._phase is _Phase.ADMITTED
@@ -187,7 +194,12 @@ class Handshake:
         self._identity = identity
         self._tries = 0
         said = Send(Authenticated(identity=identity, request_id=request_id))
-        return [said, Admit(identity), DeadlineIn(left_ms)]
+        held, self._held = self._held, []
+        return [said, Admit(identity), DeadlineIn(left_ms), *map(Pass, held)]
+
+    def _refused(self) -> list[Decision]:
+        held, self._held = self._held, []
+        return [_error(Code.UNAUTHENTICATED, "authenticate first", message.request_id) for message in held]
 
     def _turned_away(self, text: str, request_id: str | UnsetType) -> list[Decision]:
         return [_error(Code.AUTH_FAILED, text, request_id), Close(CLOSE_UNAUTHENTICATED, Code.AUTH_FAILED)]

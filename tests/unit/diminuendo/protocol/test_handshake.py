@@ -6,6 +6,7 @@ from msgspec import UNSET
 from diminuendo.protocol import handshake
 from diminuendo.protocol.answers import Authenticated, Connected, Error, Identity, Welcome, encode
 from diminuendo.protocol.handshake import (
+    HELD_MAX,
     Admit,
     CheckToken,
     Close,
@@ -73,8 +74,27 @@ def test_nothing_is_done_for_a_client_before_it_is_somebody() -> None:
     talk = opened()
     _ = talk >> Heard(Ping(request_id="q")) << error("UNAUTHENTICATED", "authenticate first", "q")
     _ = talk >> Heard(Authenticate(token="t")) << CheckToken("t")
-    _ = talk >> Heard(Ping()) << error("UNAUTHENTICATED", "authenticate first")
     _ = talk >> Heard(Authenticate(token="u")) << error("INVALID_MESSAGE", "the token before is still being checked")
+    talk.end()
+
+
+def test_what_comes_while_a_token_is_checked_waits_for_the_outcome() -> None:
+    talk = opened()
+    _ = talk >> Heard(Authenticate(token="t")) << CheckToken("t")
+    _ = talk >> Heard(Ping(request_id="1"))
+    _ = talk >> Heard(Ping(request_id="2"))
+    _ = talk >> TokenGood(ANN) << Send(Authenticated(identity=ANN)) << Admit(ANN) << DeadlineIn(None)
+    _ = talk << Pass(Ping(request_id="1")) << Pass(Ping(request_id="2"))
+    talk.end()
+    talk = opened()
+    _ = talk >> Heard(Authenticate(token="t")) << CheckToken("t")
+    for number in range(HELD_MAX):
+        _ = talk >> Heard(Ping(request_id=str(number)))
+    _ = talk >> Heard(Ping(request_id="one too many"))
+    _ = talk << error("UNAUTHENTICATED", "authenticate first", "one too many")
+    _ = talk >> TokenBad("no such key") << error("AUTH_FAILED", "no such key")
+    for number in range(HELD_MAX):
+        _ = talk << error("UNAUTHENTICATED", "authenticate first", str(number))
     talk.end()
 
 
