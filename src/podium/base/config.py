@@ -87,6 +87,14 @@ def read(kind: type[_T], environment: Mapping[str, str]) -> _T:
     Raises:
         ConfigError: with every mistake at once. A class may add checks of its own in a method `problems() -> list[str]`.
     """
+    made, problems = inspect(kind, environment)
+    if problems:
+        raise ConfigError(problems)
+    return made
+
+
+def inspect(kind: type[_T], environment: Mapping[str, str]) -> tuple[_T, list[str]]:
+    """The settings in `environment` as far as they can be read, and every mistake in them."""
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name, how in settings_of(kind).items():
@@ -99,9 +107,7 @@ def read(kind: type[_T], environment: Mapping[str, str]) -> _T:
     made = kind(**values)
     own = getattr(made, "problems", None)
     problems += own() if own is not None else []
-    if problems:
-        raise ConfigError(problems)
-    return made
+    return made, problems
 
 
 def _parsed(how: Setting, text: str | None) -> Any:

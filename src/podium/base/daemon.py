@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
-from podium.base.config import CONFIG_EXIT, ConfigError, explain, read
+from podium.base.config import CONFIG_EXIT, ConfigError, explain, inspect
 from podium.base.discovery import DiscoveryUnavailableError
 from podium.base.objects import ObjectStoreUnavailableError
 
@@ -20,7 +20,8 @@ _T = TypeVar("_T")
 def start_daemon(name: str, kind: type[_T], run: Callable[[_T], None], arguments: Sequence[str] | None = None) -> int:
     """Runs the daemon `name`, configured by the environment as `kind` says; returns its exit code.
 
-    `arguments`: those of the command line, unless others are given. `--explain-config` prints each value and where it came from, and runs nothing.
+    `arguments`: those of the command line, unless others are given. `--explain-config` prints each value and where it came from, also when
+    the configuration is refused, and runs nothing.
     """
     parser = argparse.ArgumentParser(
         prog=f"podium {name}",
@@ -29,13 +30,13 @@ def start_daemon(name: str, kind: type[_T], run: Callable[[_T], None], arguments
     )
     parser.add_argument("--explain-config", action="store_true", help="print each setting and where it came from")
     parsed = parser.parse_args(arguments)
-    try:
-        settings = read(kind, os.environ)
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        return CONFIG_EXIT
+    settings, problems = inspect(kind, os.environ)
     if parsed.explain_config:
         sys.stdout.write(explain(settings, os.environ) + "\n")
+    if problems:
+        sys.stderr.write(f"{ConfigError(problems)}\n")
+        return CONFIG_EXIT
+    if parsed.explain_config:
         return 0
     try:
         run(settings)
