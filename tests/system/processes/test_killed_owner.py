@@ -17,6 +17,7 @@ import pytest
 from podium.coordinator.adapters.processes import HostSettings
 from podium.coordinator.adapters.processes.cgroups import open_cgroups
 from podium.coordinator.adapters.processes.orphans import end_orphans, marked
+from podium.coordinator.adapters.processes.tree import children_of
 from tests.agents import Runtime, in_every_language
 from tests.contract.process_host.deeds import DAEMONS
 from tests.contract.process_host.parts import commands, open_directory
@@ -94,21 +95,16 @@ def start_owner(
     return owner
 
 
-def nothing_adopted() -> bool:
-    """Reaps what had no parent any more and came to this process, as it comes to init elsewhere."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            continue
-    except ChildProcessError:
-        return True
-    return False
+def nothing_adopted(before: list[int]) -> bool:
+    """Reaps what had no parent any more and came to this process, as it comes to init elsewhere. `before`: children it had already."""
+    return not [pid for pid in set(children_of(os.getpid())) - set(before) if os.waitpid(pid, os.WNOHANG)[0] == 0]
 
 
 @pytest.mark.proves("ISOLATION-NO-ORPHAN")
 @pytest.mark.parametrize("way", HOSTS)
 @in_every_language
 async def test_kill_minus_nine_leaves_no_survivor(way: str, user: dict[str, Any], data: Path, runtime: Runtime) -> None:
-    token = f"{10**6 + uuid.uuid4().int % 10**9}"
+    token, before = f"{10**6 + uuid.uuid4().int % 10**9}", children_of(os.getpid())
     owner = start_owner(data, token, HOSTS[way], user, runtime)
     # The owner itself has the token in its arguments.
     await wait_until(lambda: len(commands(token)) - 1 == AGENTS * DAEMONS, what="all daemons of all agents")
@@ -118,12 +114,12 @@ async def test_kill_minus_nine_leaves_no_survivor(way: str, user: dict[str, Any]
     owner.stdout.close()
     mark = HostSettings(data=data).mark
     await wait_until(lambda: not commands(token) and not marked(mark), timeout=5, what="all gone")
-    await wait_until(nothing_adopted)
+    await wait_until(lambda: nothing_adopted(before))
 
 
 @pytest.mark.proves("ORPHANS-ENDED-AT-START")
 async def test_a_host_opened_again_ends_what_it_finds_of_an_earlier_one(data: Path) -> None:
-    token = f"{10**6 + uuid.uuid4().int % 10**9}"
+    token, before = f"{10**6 + uuid.uuid4().int % 10**9}", children_of(os.getpid())
     mark = HostSettings(data=data).mark
     script = f"import os, time\nif os.fork() == 0:\n    os.setsid()\n    os.execv('/bin/sleep', ['sleep', '{token}'])\n"
     subprocess.run([sys.executable, "-c", script], env={"PODIUM_HOST_MARK": mark}, check=True)
@@ -131,4 +127,4 @@ async def test_a_host_opened_again_ends_what_it_finds_of_an_earlier_one(data: Pa
     seen, left = end_orphans(mark, 5)
     assert (seen, left) == (1, [])
     assert not commands(token)
-    await wait_until(nothing_adopted)
+    await wait_until(lambda: nothing_adopted(before))
