@@ -174,6 +174,8 @@ def test_chat_works_in_a_pipe_and_goes_on_where_it_was(up: Up) -> None:
 def test_secrets_and_configuration_reach_agents(up: Up) -> None:
     assert up.run("secrets", "set", "my-agent", "TOKEN=-", stdin="t0ken\n").split() == ["TOKEN"]
     assert up.json("secrets", "list", "my-agent")["names"] == ["TOKEN"]
+    misspelt = up.try_run("secrets", "set", "my-agnet", "TOKEN=x")
+    assert (misspelt.returncode, "is that its name?" in misspelt.stderr) == (0, True)
     up.run("secrets", "remove", "my-agent", "TOKEN")
     assert up.json("secrets", "list", "my-agent")["names"] == []
     _create(up, "configured")

@@ -1,5 +1,6 @@
 """`podium secrets`: what the agents of a type know and nobody else."""
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ async def set_secrets(podium: "PodiumClient", printer: Printer, agent_type: str,
     NAME takes the value of your variable NAME, NAME=- reads it from stdin, NAME=VALUE is possible too but leaves the
     value in your shell's history.
     """
+    from podium.client import PodiumConnectionError
+
     values = assignments(names, "secret") or {}
     read = [name for name, value in values.items() if value == "-"]
     if len(read) > 1:
@@ -35,6 +38,9 @@ async def set_secrets(podium: "PodiumClient", printer: Printer, agent_type: str,
         values[read[0]] = sys.stdin.read().rstrip("\n")
     await podium.secrets.put(agent_type, values)
     printer.value({"agent_type": agent_type, "names": sorted(values)}, "\n".join(sorted(values)))
+    with contextlib.suppress(PodiumConnectionError):  # the key may not be allowed to look
+        if await anext(podium.deployments.list(agent_type, 1), None) is None:
+            printer.note(f"nothing of the type {agent_type} is deployed yet; is that its name?")
 
 
 @command.command("list")
