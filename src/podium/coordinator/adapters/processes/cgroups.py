@@ -46,7 +46,7 @@ class Cgroup:
         """
         try:
             for hierarchy, path in self._directories.items():
-                path.mkdir()
+                path.mkdir(parents=True)  # the one before of this data directory may just have taken the parent away
                 for name, value in _settings(hierarchy, limits):
                     _set(path / name, value)
         except OSError:
