@@ -239,7 +239,9 @@ async def _others_first(cluster: Cluster, calls: Caller, deployment: str, moving
 
 
 @pytest.mark.noisy("contents_missing")
-async def test_a_turn_whose_contents_never_arrived_runs_again_and_all_that_is_listed_can_be_read(moving: Moving) -> None:
+async def test_a_turn_whose_contents_never_arrived_runs_again_and_all_that_is_listed_can_be_read(
+    moving: Moving,
+) -> None:
     _, good = await moving.run("open('kept', 'w').write('one')\nopen('both', 'w').write('early')")
     await moving.run("open('gone', 'w').write('never arrived')\nopen('both', 'w').write('late')")
     (gone, *_) = [each for each in await moving.history("gone") if each["hash"]]
