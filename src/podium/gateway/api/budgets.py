@@ -32,11 +32,11 @@ class Budgets:
 
     async def get_budget(self, call: Call) -> Answer | Streamed:
         """What an agent may spend and has spent."""
-        return await self._forward(call, "GET")
+        return await self._forwarder.to_agent(call, "GET", "/budget")
 
     async def set_budget(self, call: Call) -> Answer | Streamed:
         """Sets what an agent may spend."""
-        return await self._forward(call, "PUT")
+        return await self._forwarder.to_agent(call, "PUT", "/budget")
 
     async def get_tenant_budget(self, call: Call) -> TenantBudget:
         """What all agents of a tenant may spend and have spent."""
@@ -60,13 +60,6 @@ class Budgets:
             spending.month,
             allowed.is_spent(spending.day, spending.month),
         )
-
-    async def _forward(self, call: Call, method: str) -> Answer | Streamed:
-        record = await self._parts.resolver.agent(call.identity, call.path["agent_id"])
-        if record.coordinator_id is None:
-            raise PodiumError(ErrorCode.AGENT_NOT_FOUND, "the agent has no data on any host")
-        home = await self._parts.homes.of_agent(record)
-        return await self._forwarder.to_coordinator(call, home, method, f"/agents/{record.agent_id}/budget")
 
     def endpoints(self) -> list[Endpoint]:
         """The routes."""

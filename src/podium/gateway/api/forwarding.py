@@ -5,7 +5,7 @@ import asyncio
 import secrets
 from typing import Final
 
-from podium.base.discovery import CoordinatorRecord
+from podium.base.discovery import AgentRecord, CoordinatorRecord
 from podium.base.http import Answer, Call, Streamed, problem_answer, streamed_events
 from podium.gateway.adapters.coordinators import (
     CALL_SECONDS,
@@ -40,6 +40,26 @@ class Forwarder:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+
+    async def home_of_agent(self, call: Call) -> tuple[AgentRecord, CoordinatorRecord]:
+        """The agent a call is about, and the coordinator that has its data.
+
+        Raises:
+            PodiumError: `agent_not_found`, `coordinator_unreachable`.
+        """
+        record = await self._parts.resolver.agent(call.identity, call.path["agent_id"])
+        if record.coordinator_id is None:
+            raise PodiumError(ErrorCode.AGENT_NOT_FOUND, "the agent has no data on any host")
+        return record, await self._parts.homes.of_agent(record)
+
+    async def to_agent(self, call: Call, method: str, rest: str, *, seconds: float = CALL_SECONDS) -> Answer | Streamed:
+        """Calls `/agents/{agent_id}{rest}` with the query and body of `call`, where the agent's data are.
+
+        Raises:
+            PodiumError: `agent_not_found`, `coordinator_unreachable`, `agent_timeout`.
+        """
+        record, home = await self.home_of_agent(call)
+        return await self.to_coordinator(call, home, method, f"/agents/{record.agent_id}{rest}", seconds=seconds)
 
     async def to_instance(
         self, call: Call, method: str, rest: str, *, seconds: float = CALL_SECONDS

@@ -1,15 +1,14 @@
 """Moments of an agent: listed, forked, gone back to. The coordinator that has the agent's data answers."""
 
 import asyncio
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from msgspec import Meta
 
-from podium.base.discovery import CoordinatorRecord
-from podium.base.http import Answer, Call, Endpoint, Param, Streamed
+from podium.base.http import Answer, Call, Endpoint, Streamed
 from podium.gateway.adapters.coordinators import FIRST_ERROR_STATUS, Request, decode, refusal
 from podium.gateway.adapters.once import Claimed, once
+from podium.gateway.api.agents import AGENT, TAG
 from podium.gateway.api.forwarding import Forwarder
 from podium.gateway.api.instances import IDEMPOTENCY
 from podium.gateway.api.paging import ListQuery
@@ -21,14 +20,11 @@ from podium.wire.limits import CREATE_TIMEOUT_SECONDS
 from podium.wire.moments import Forked, ForkRequest, Moment, MomentTurn, RewindRequest, Rewound
 from podium.wire.rest import Page, Permission
 
-TAG: Final = "agents"
-
 REWIND_SECONDS: Final = 300.0
 """How long a rewind may take: a turn that is cancelled has its grace, and files are written back."""
 
 _JSON: Final = {"content-type": "application/json"}
 _BASE: Final = "/api/v1/agents/{agent_id}"
-_AGENT: Final = Param(Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")], ErrorCode.AGENT_NOT_FOUND, "Agent id")
 _REACH: Final = (
     ErrorCode.AGENT_NOT_FOUND,
     ErrorCode.TURN_NOT_FOUND,
@@ -61,8 +57,7 @@ class Moments:
 
     async def list_moments(self, call: Call) -> Answer | Streamed:
         """Moments, newest first."""
-        agent_id, coordinator = await self._place(call)
-        return await self._forwarder.to_coordinator(call, coordinator, "GET", f"/agents/{agent_id}/moments")
+        return await self._forwarder.to_agent(call, "GET", "/moments")
 
     async def fork(self, call: Call) -> Answer:
         """Makes an agent where the source is: they share what lies before the moment."""
@@ -92,8 +87,7 @@ class Moments:
 
     async def _make(self, call: Call, plan: ForkPlan) -> Forked:
         wanted: ForkRequest = call.body
-        source_id, coordinator = await self._place(call)
-        source = await self._parts.resolver.agent(call.identity, source_id)
+        source, coordinator = await self._forwarder.home_of_agent(call)
         if wanted.agent_id is not None:
             taken = await self._parts.discovery.agent(wanted.agent_id)
             if taken is not None and taken.instance_id != plan.instance_id:  # else it is what this plan made
@@ -101,7 +95,7 @@ class Moments:
         await self._parts.quotas.take_instance(source.tenant_id, call.identity.limits)
         request = Request(
             "POST",
-            f"/agents/{source_id}/fork",
+            f"/agents/{source.agent_id}/fork",
             call.identity,
             call.request_id,
             as_json(plan.request(wanted)),
@@ -115,16 +109,7 @@ class Moments:
 
     async def rewind(self, call: Call) -> Answer | Streamed:
         """Takes an agent back."""
-        agent_id, coordinator = await self._place(call)
-        path = f"/agents/{agent_id}/rewind"
-        return await self._forwarder.to_coordinator(call, coordinator, "POST", path, seconds=REWIND_SECONDS)
-
-    async def _place(self, call: Call) -> tuple[str, CoordinatorRecord]:
-        """The agent's id, and the coordinator that has its data."""
-        record = await self._parts.resolver.agent(call.identity, call.path["agent_id"])
-        if record.coordinator_id is None:
-            raise PodiumError(ErrorCode.AGENT_NOT_FOUND, "the agent has no data on any host")
-        return record.agent_id, await self._parts.homes.of_agent(record)
+        return await self._forwarder.to_agent(call, "POST", "/rewind", seconds=REWIND_SECONDS)
 
     def endpoints(self) -> list[Endpoint]:
         """The routes."""
@@ -139,7 +124,7 @@ class Moments:
             access=Permission.INSTANCES_READ,
             summary="List moments of an agent",
             description="The ends of its turns, and where it was taken back or begun as a fork; newest first.",
-            params={"agent_id": _AGENT},
+            params={"agent_id": AGENT},
             query=MomentsQuery,
             answers={200: Page[Moment]},
             errors=_REACH,
@@ -157,7 +142,7 @@ class Moments:
                 "A new agent with the state, the conversation and the files this one had at a moment. Its instance is "
                 "asleep until it is talked to. The source is not disturbed, awake, asleep or stopped."
             ),
-            params={"agent_id": _AGENT},
+            params={"agent_id": AGENT},
             headers=(IDEMPOTENCY,),
             body=ForkRequest,
             answers={201: Forked},
@@ -185,7 +170,7 @@ class Moments:
                 "State, conversation and files become those of the moment; nothing is deleted, and going back to `undo` "
                 "undoes it. 409 `busy` while a turn runs or waits, unless `cancel=true`."
             ),
-            params={"agent_id": _AGENT},
+            params={"agent_id": AGENT},
             query=RewindQuery,
             body=RewindRequest,
             answers={200: Rewound},
