@@ -24,7 +24,6 @@ class Vitals:
     """Watches the process it is in. `start` it inside the event loop."""
 
     def __init__(self, metrics: Metrics, data: Path) -> None:
-        self._data = data
         self._tasks = TaskOwner("vitals")
         self._lags: deque[float] = deque([0.0], maxlen=REMEMBERED_TICKS)
         metrics.watch("loop_lag_seconds", lambda: max(self._lags))
@@ -32,7 +31,7 @@ class Vitals:
         metrics.watch("process_memory_bytes", _resident)
         metrics.watch("process_open_files", lambda: len(os.listdir("/proc/self/fd")))
         metrics.watch("process_open_files_limit", lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        metrics.watch("disk_free_ratio", self._free)
+        metrics.watch("disk_free_ratio", lambda: disk_free(data))
 
     def start(self) -> None:
         """Begins to watch the loop."""
@@ -49,11 +48,14 @@ class Vitals:
             await asyncio.sleep(TICK_SECONDS)
             self._lags.append(max(0.0, loop.time() - due))
 
-    def _free(self) -> float:
-        """Of a directory that is not there yet, that of the one it will be made in."""
-        path = next(path for path in (self._data, *self._data.parents) if path.exists())
-        disk = os.statvfs(path)
-        return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
+
+def disk_free(directory: Path) -> float:
+    """Share of the disk that is free, 0 to 1. Of a directory that is not there yet, that of the one it will be made in."""
+    try:
+        disk = os.statvfs(directory)
+    except FileNotFoundError:
+        return disk_free(directory.parent)
+    return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
 
 
 def _resident() -> float:

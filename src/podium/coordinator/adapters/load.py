@@ -1,7 +1,6 @@
-"""How busy this host's processors are, and how full its memory and its disk are."""
+"""How busy this host's processors are, and how full its memory is."""
 
 import os
-from pathlib import Path
 
 from podium.base.clock import Clock
 
@@ -42,12 +41,6 @@ def memory_in_use() -> int:
         os.close(handle)
     total, available = (int(fields[name].split()[0]) for name in (b"MemTotal", b"MemAvailable"))
     return (total - available) * 1024
-
-
-def disk_free(directory: Path) -> float:
-    """Share of the disk below `directory` that is free, 0 to 1."""
-    disk = os.statvfs(directory)
-    return disk.f_bavail / disk.f_blocks if disk.f_blocks else 1.0
 
 
 def _processor_times() -> tuple[int, int]:

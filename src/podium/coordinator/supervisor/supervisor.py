@@ -17,9 +17,10 @@ from podium.base.entropy import IdSource
 from podium.base.metrics import Metrics
 from podium.base.tasks import TaskOwner
 from podium.base.timers import Timers
+from podium.base.vitals import disk_free
 from podium.coordinator.adapters.announcer import Announcer
 from podium.coordinator.adapters.catalog import Catalog, InstanceEntry
-from podium.coordinator.adapters.load import disk_free, memory_in_use
+from podium.coordinator.adapters.load import memory_in_use
 from podium.coordinator.adapters.replication import Replicas
 from podium.coordinator.adapters.store import AgentStore, StoreConflictError, StoreError, StoreOptions
 from podium.coordinator.adapters.vault import Vault
