@@ -113,23 +113,15 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.POINTER(_Instruction)))
 
 
-def is_known() -> bool:
-    """Whether the filter is written for this architecture."""
-    return platform.machine() in _MACHINES
-
-
 def install() -> None:
     """Installs the filter, here and in all descendants, for good. The process must not be able to gain privileges.
 
     Raises:
         OSError: the kernel refuses, or the architecture is another one.
     """
-    machine = _MACHINES.get(platform.machine())
-    if machine is None:
+    if _FILTER is None:
         raise OSError(errno.ENOSYS, f"seccomp: no filter for {platform.machine()}")
-    written = program(machine)
-    instructions = (_Instruction * len(written))(*(_Instruction(*each) for each in written))
-    filled = _Program(len(written), instructions)
+    filled = _Program(len(_FILTER), _FILTER)
     if _libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(filled), 0, 0) < 0:
         code = ctypes.get_errno()
         raise OSError(code, f"seccomp: {os.strerror(code)}")
@@ -161,3 +153,15 @@ def program(machine: _Machine) -> list[tuple[int, int, int, int]]:
     for number in numbers:
         written += [(_EQUAL, 0, 1, number), refuse]
     return [*written, allow]
+
+
+def _written() -> "ctypes.Array[_Instruction] | None":
+    machine = _MACHINES.get(platform.machine())
+    if machine is None:
+        return None
+    written = program(machine)
+    return (_Instruction * len(written))(*(_Instruction(*each) for each in written))
+
+
+_FILTER: Final = _written()
+"""Made when a template loads this, so that no fork of it has to. None: there is none for this architecture."""
