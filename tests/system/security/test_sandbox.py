@@ -1,9 +1,6 @@
 """What an agent finds at level `sandbox`: its own, a read-only system, and nothing of the host, of the platform or of any other agent."""
 
-import asyncio
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from podium.coordinator.adapters.processes import probe
 from tests.agents import Runtime, in_every_language, source
 from tests.system.api import Caller
 from tests.system.daemons import Daemons
+from tests.system.security.conftest import open_platform
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="a host of agents runs as root"),
@@ -52,18 +50,9 @@ ALLOWED = {
 
 @pytest.fixture(scope="module")
 def daemons() -> Iterator[Daemons]:
-    """A platform that isolates by sandbox, whose data directory may be passed through."""
-    directory = Path(tempfile.mkdtemp(prefix="podium-open-", dir="/tmp"))
-    directory.chmod(0o755)
-    running = Daemons(directory, {"PODIUM_ISOLATION": "sandbox"})
-    running.data.mkdir(mode=0o711)
-    running.data.chmod(0o711)
-    try:
-        asyncio.run(running.start_all())
+    """A platform that isolates by sandbox."""
+    with open_platform("sandbox") as running:
         yield running
-    finally:
-        running.close()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 async def sh(caller: Caller, instance: str, script: str) -> str:
